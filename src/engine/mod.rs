@@ -1,0 +1,1 @@
+//! The training engine: weights, explicit forward and backward, optimiser, sampler. Knows tensors and token ids, never text.

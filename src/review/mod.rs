@@ -1,0 +1,1 @@
+//! What changed between a draft and a revision, sentence by sentence.

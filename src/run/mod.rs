@@ -1,0 +1,1 @@
+//! Runs: the engine thread, the training loop, checkpoints and the event log.
