@@ -1,0 +1,37 @@
+//! Sums of activations: residuals, and biases over rows.
+
+use candle_core::{Result, Tensor};
+use voicetune_kernels::pointwise;
+
+use crate::engine::cpu;
+
+/// `into + x`. Takes `into` whole, because on the CPU its memory becomes the result's: it must be a tensor of the caller's own making.
+pub fn add(into: Tensor, x: &Tensor) -> Result<Tensor> {
+    if !cpu::applies(&into) {
+        return into + x;
+    }
+    let x = cpu::slice(x)?;
+    cpu::in_place(&into, |into| pointwise::add_scaled(into, &x, 1.0))?;
+    Ok(into)
+}
+
+/// Adds `bias` (C) to each row of `into` (N, C); takes it whole, as [`add`] does.
+pub fn add_bias(into: Tensor, bias: &Tensor) -> Result<Tensor> {
+    if !cpu::applies(&into) {
+        return into.broadcast_add(bias);
+    }
+    let bias = cpu::slice(bias)?;
+    cpu::in_place(&into, |into| pointwise::add_bias(into, &bias))?;
+    Ok(into)
+}
+
+/// Sums over the rows of `dy` (N, C), in f32: a bias's gradient (C).
+pub fn column_sums(dy: &Tensor) -> Result<Tensor> {
+    if !cpu::applies(dy) {
+        return dy.to_dtype(candle_core::DType::F32)?.sum(0);
+    }
+    let mut sums = vec![0.0; dy.dim(1)?];
+    pointwise::add_column_sums(&mut sums, &cpu::slice(dy)?);
+    let c = sums.len();
+    cpu::tensor(sums, c)
+}

@@ -1,0 +1,26 @@
+//! Embedding rows: the forward is a gather, the backward a scatter-add in the order of the positions.
+
+use candle_core::{DType, Result, Tensor};
+
+use crate::engine::cpu;
+
+/// table (V, C), ids (N) -> (N, C).
+pub fn forward(table: &Tensor, ids: &Tensor) -> Result<Tensor> {
+    table.index_select(ids, 0)
+}
+
+/// Adds dy (N, C) to the rows `ids` of `grad` (V, C, f32): `grad[ids[i]] += dy[i]`. Returns the new gradient.
+pub fn backward(grad: Tensor, ids: &[u32], dy: &Tensor) -> Result<Tensor> {
+    if !cpu::applies(dy) {
+        let ids = Tensor::new(ids, dy.device())?;
+        return grad.index_add(&ids, &dy.to_dtype(DType::F32)?, 0);
+    }
+    let (dy, c) = (cpu::slice(dy)?, grad.dim(1)?);
+    cpu::in_place(&grad, |grad| {
+        for (&id, dy) in ids.iter().zip(dy.chunks_exact(c)) {
+            let row = &mut grad[id as usize * c..][..c];
+            row.iter_mut().zip(dy).for_each(|(g, d)| *g += d);
+        }
+    })?;
+    Ok(grad)
+}

@@ -1,0 +1,44 @@
+//! GELU, tanh form; formula and contract in `voicetune_kernels::gelu`.
+
+use candle_core::{Result, Tensor};
+use voicetune_kernels::gelu as fused;
+
+use crate::engine::cpu;
+
+/// Element by element.
+pub fn forward(x: &Tensor) -> Result<Tensor> {
+    if !cpu::applies(x) {
+        return plain::forward(x);
+    }
+    cpu::tensor(fused::forward(&cpu::slice(x)?), x.shape())
+}
+
+/// The gradient of x.
+pub fn backward(dy: &Tensor, x: &Tensor) -> Result<Tensor> {
+    if !cpu::applies(x) {
+        return plain::backward(dy, x);
+    }
+    cpu::tensor(fused::backward(&cpu::slice(dy)?, &cpu::slice(x)?), x.shape())
+}
+
+/// The same in candle tensor ops.
+pub mod plain {
+    use candle_core::{DType, Result, Tensor};
+
+    const SQRT_2_OVER_PI: f64 = 0.797_884_560_802_865_4;
+    const CUBIC: f64 = 0.044_715;
+
+    pub fn forward(x: &Tensor) -> Result<Tensor> {
+        x.to_dtype(DType::F32)?.gelu()?.to_dtype(x.dtype())
+    }
+
+    pub fn backward(dy: &Tensor, x: &Tensor) -> Result<Tensor> {
+        let x32 = x.to_dtype(DType::F32)?;
+        let square = x32.sqr()?;
+        let t = ((&x32 * ((&square * CUBIC)? + 1.0)?)? * SQRT_2_OVER_PI)?.tanh()?;
+        let slope = ((square * (3.0 * CUBIC))? + 1.0)?;
+        let curve = ((&x32 * (1.0 - t.sqr()?)?)? * (slope * (0.5 * SQRT_2_OVER_PI))?)?;
+        let derivative = (((t + 1.0)? * 0.5)? + curve)?;
+        (dy.to_dtype(DType::F32)? * derivative)?.to_dtype(x.dtype())
+    }
+}

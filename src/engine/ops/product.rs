@@ -1,0 +1,73 @@
+//! Matrix products that add to what is there: adapters and weight gradients need no extra pass over memory.
+
+use candle_core::{Result, Tensor};
+use voicetune_kernels::gemm::{Into, product};
+use voicetune_kernels::gemv;
+
+use crate::engine::cpu;
+
+/// `into + scale * a b` for into (M, N), a (M, K), b (K, N); takes `into` whole, whose memory becomes the result's on the CPU.
+pub fn add_product(into: Tensor, a: &Tensor, b: &Tensor, scale: f64) -> Result<Tensor> {
+    if !cpu::applies(&into) {
+        return into + (a.matmul(b)?.to_dtype(into.dtype())? * scale)?;
+    }
+    let (a, b, stride) = (cpu::matrix(a)?, cpu::matrix(b)?, into.dim(1)?);
+    cpu::in_place(&into, |into| product(into, stride, a.mat(), b.mat(), scale as f32, Into::Add, true))?;
+    Ok(into)
+}
+
+/// A product that is added to some columns of a wider matrix, from some row on.
+#[derive(Debug)]
+pub struct Columns {
+    /// The first column.
+    pub at: usize,
+    /// (rows, K)
+    pub a: Tensor,
+    /// (K, width)
+    pub b: Tensor,
+}
+
+/// Adds `scale * a b` of each part to its columns of `into` (N, C), in the last `rows` rows. The parts' columns must rise and not overlap.
+pub fn add_columns(into: Tensor, parts: &[Columns], rows: usize, scale: f64) -> Result<Tensor> {
+    let (n, width) = into.dims2()?;
+    if rows == 0 || parts.is_empty() {
+        return Ok(into);
+    }
+    if !cpu::applies(&into) {
+        return plain_add_columns(&into, parts, rows, scale);
+    }
+    for part in parts {
+        let (a, b) = (cpu::matrix(&part.a)?, cpu::matrix(&part.b)?);
+        cpu::in_place(&into, |into| product(&mut into[(n - rows) * width + part.at..], width, a.mat(), b.mat(), scale as f32, Into::Add, true))?;
+    }
+    Ok(into)
+}
+
+fn plain_add_columns(into: &Tensor, parts: &[Columns], rows: usize, scale: f64) -> Result<Tensor> {
+    let (n, width) = into.dims2()?;
+    let mut pieces = vec![];
+    let mut at = 0;
+    let zeros = |columns: usize| Tensor::zeros((rows, columns), into.dtype(), into.device());
+    for part in parts {
+        if part.at > at {
+            pieces.push(zeros(part.at - at)?);
+        }
+        pieces.push((part.a.matmul(&part.b)? * scale)?.to_dtype(into.dtype())?);
+        at = part.at + part.b.dim(1)?;
+    }
+    if at < width {
+        pieces.push(zeros(width - at)?);
+    }
+    let changed = (into.narrow(0, n - rows, rows)? + Tensor::cat(&pieces, 1)?)?;
+    if rows == n { Ok(changed) } else { Tensor::cat(&[into.narrow(0, 0, n - rows)?, changed], 0) }
+}
+
+/// x (B, K), w (N, K) -> x w^T (B, N) for a few rows, as decoding has them. On the CPU a row's result does not depend on the
+/// other rows, so a sample's text does not depend on how many are drawn beside it.
+pub fn few_rows(x: &Tensor, w: &Tensor) -> Result<Tensor> {
+    if !cpu::applies(x) {
+        return x.matmul(&w.t()?);
+    }
+    let ((b, k), n) = (x.dims2()?, w.dim(0)?);
+    cpu::tensor(gemv::rows(&cpu::slice(x)?, &cpu::slice(w)?, b, k), (b, n))
+}

@@ -1,0 +1,45 @@
+//! SwiGLU over gate and up side by side; formula and contract in `voicetune_kernels::swiglu`.
+
+use candle_core::{Result, Tensor};
+use voicetune_kernels::swiglu as fused;
+
+use crate::engine::cpu;
+
+/// gate_up (N, 2I) -> y (N, I).
+pub fn forward(gate_up: &Tensor) -> Result<Tensor> {
+    if !cpu::applies(gate_up) {
+        return plain::forward(gate_up);
+    }
+    let (n, both) = gate_up.dims2()?;
+    cpu::tensor(fused::forward(&cpu::slice(gate_up)?, both / 2), (n, both / 2))
+}
+
+/// dy (N, I) -> the gradient of gate_up (N, 2I).
+pub fn backward(dy: &Tensor, gate_up: &Tensor) -> Result<Tensor> {
+    if !cpu::applies(gate_up) {
+        return plain::backward(dy, gate_up);
+    }
+    let width = dy.dim(1)?;
+    cpu::tensor(fused::backward(&cpu::slice(dy)?, &cpu::slice(gate_up)?, width), gate_up.shape())
+}
+
+/// The same in candle tensor ops.
+pub mod plain {
+    use candle_core::{DType, Result, Tensor};
+
+    pub fn forward(gate_up: &Tensor) -> Result<Tensor> {
+        let halves = gate_up.to_dtype(DType::F32)?.chunk(2, 1)?;
+        (halves[0].silu()? * &halves[1])?.to_dtype(gate_up.dtype())
+    }
+
+    pub fn backward(dy: &Tensor, gate_up: &Tensor) -> Result<Tensor> {
+        let dy = dy.to_dtype(DType::F32)?;
+        let halves = gate_up.to_dtype(DType::F32)?.chunk(2, 1)?;
+        let (gate, up) = (halves[0].contiguous()?, halves[1].contiguous()?); // (N, I)
+        let s = candle_nn::ops::sigmoid(&gate)?;
+        let du = (&dy * (&gate * &s)?)?;
+        let slope = (&s * ((&gate * (1.0 - &s)?)? + 1.0)?)?;
+        let dg = ((dy * up)? * slope)?;
+        Tensor::cat(&[dg, du], 1)?.to_dtype(gate_up.dtype())
+    }
+}
