@@ -99,8 +99,7 @@ pub mod plain {
     fn scores(q: &Tensor, k: &Tensor, first: usize, rows: usize, heads: Heads) -> Result<Tensor> {
         let seen = first + rows;
         let scores = q.narrow(1, first, rows)?.matmul(&k.narrow(1, 0, seen)?.transpose(1, 2)?)?.to_dtype(DType::F32)?;
-        let mask: Vec<f32> =
-            (0..rows).flat_map(|i| (0..seen).map(move |j| if j <= first + i { 0.0 } else { f32::NEG_INFINITY })).collect();
+        let mask: Vec<f32> = (0..rows).flat_map(|i| (0..seen).map(move |j| if j <= first + i { 0.0 } else { f32::NEG_INFINITY })).collect();
         (scores * f64::from(heads.scale))?.broadcast_add(&Tensor::from_vec(mask, (1, rows, seen), q.device())?)
     }
 

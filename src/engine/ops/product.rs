@@ -9,7 +9,8 @@ use crate::engine::cpu;
 /// `into + scale * a b` for into (M, N), a (M, K), b (K, N); takes `into` whole, whose memory becomes the result's on the CPU.
 pub fn add_product(into: Tensor, a: &Tensor, b: &Tensor, scale: f64) -> Result<Tensor> {
     if !cpu::applies(&into) {
-        return into + (a.matmul(b)?.to_dtype(into.dtype())? * scale)?;
+        let product = (a.matmul(b)?.to_dtype(into.dtype())? * scale)?;
+        return into + product;
     }
     let (a, b, stride) = (cpu::matrix(a)?, cpu::matrix(b)?, into.dim(1)?);
     cpu::in_place(&into, |into| product(into, stride, a.mat(), b.mat(), scale as f32, Into::Add, true))?;
@@ -27,8 +28,9 @@ pub struct Columns {
     pub b: Tensor,
 }
 
-/// Adds `scale * a b` of each part to its columns of `into` (N, C), in the last `rows` rows. The parts' columns must rise and not overlap.
-pub fn add_columns(into: Tensor, parts: &[Columns], rows: usize, scale: f64) -> Result<Tensor> {
+/// Adds `scale * a b` of each part to its columns of `into` (N, C), in the last `rows` rows. The parts' columns must rise and not
+/// overlap. With `row_by_row` the CPU takes each row as a product of its own, so that its rounding does not depend on the others.
+pub fn add_columns(into: Tensor, parts: &[Columns], rows: usize, scale: f64, row_by_row: bool) -> Result<Tensor> {
     let (n, width) = into.dims2()?;
     if rows == 0 || parts.is_empty() {
         return Ok(into);
@@ -36,9 +38,15 @@ pub fn add_columns(into: Tensor, parts: &[Columns], rows: usize, scale: f64) -> 
     if !cpu::applies(&into) {
         return plain_add_columns(&into, parts, rows, scale);
     }
+    let step = if row_by_row { 1 } else { rows };
     for part in parts {
-        let (a, b) = (cpu::matrix(&part.a)?, cpu::matrix(&part.b)?);
-        cpu::in_place(&into, |into| product(&mut into[(n - rows) * width + part.at..], width, a.mat(), b.mat(), scale as f32, Into::Add, true))?;
+        let b = cpu::matrix(&part.b)?;
+        for row in (0..rows).step_by(step) {
+            let a = part.a.narrow(0, row, step)?;
+            let a = cpu::matrix(&a)?;
+            let start = (n - rows + row) * width + part.at;
+            cpu::in_place(&into, |into| product(&mut into[start..], width, a.mat(), b.mat(), scale as f32, Into::Add, true))?;
+        }
     }
     Ok(into)
 }

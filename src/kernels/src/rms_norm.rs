@@ -13,7 +13,9 @@ pub fn forward(x: &[f32], w: &[f32], eps: f32) -> (Vec<f32>, Vec<f32>) {
     let c = w.len();
     let mut y = vec![0.0; x.len()];
     let mut r = vec![0.0; x.len() / c];
-    (y.par_chunks_mut(ROWS * c), r.par_chunks_mut(ROWS), x.par_chunks(ROWS * c)).into_par_iter().for_each(|(y, r, x)| rows(y, r, x, w, eps));
+    (y.par_chunks_mut(ROWS * c), r.par_chunks_mut(ROWS), x.par_chunks(ROWS * c))
+        .into_par_iter()
+        .for_each(|(y, r, x)| rows(y, r, x, w, eps));
     (y, r)
 }
 

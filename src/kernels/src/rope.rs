@@ -23,9 +23,9 @@ pub enum Turn {
 
 /// Rotates the first `heads` heads of size `d` of every row of `x` (N, stride); row i stands at `positions[i]`.
 pub fn rotate(x: &mut [f32], stride: usize, heads: usize, d: usize, positions: &[u32], table: Table, turn: Turn) {
-    (x.par_chunks_mut(ROWS * stride), positions.par_chunks(ROWS))
-        .into_par_iter()
-        .for_each(|(x, positions)| rows(x, stride, heads, d, positions, table.cos, table.sin, if turn == Turn::Forward { 1.0 } else { -1.0 }));
+    (x.par_chunks_mut(ROWS * stride), positions.par_chunks(ROWS)).into_par_iter().for_each(|(x, positions)| {
+        rows(x, stride, heads, d, positions, table.cos, table.sin, if turn == Turn::Forward { 1.0 } else { -1.0 })
+    });
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq", "x86_64+avx2+fma"))]

@@ -1,0 +1,75 @@
+//! The device the engine runs on: the first CUDA device where the program was built for one and one is there, else the CPU.
+
+use anyhow::Result;
+use candle_core::Device;
+
+/// Which device is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    Auto,
+    Cpu,
+}
+
+/// Opens the device.
+pub fn open(want: Want) -> Result<Device> {
+    match want {
+        Want::Cpu => Ok(Device::Cpu),
+        Want::Auto => Ok(Device::cuda_if_available(0)?),
+    }
+}
+
+/// What it is, in words.
+pub fn describe(device: &Device) -> String {
+    match device {
+        Device::Cpu => format!("CPU, {} threads", rayon::current_num_threads()),
+        _ => gpu::describe(device),
+    }
+}
+
+/// Bytes of device memory in use by all programs; `None` on the CPU.
+pub fn used_bytes(device: &Device) -> Option<u64> {
+    gpu::memory(device).map(|(free, total)| (total - free) as u64)
+}
+
+/// Bytes of device memory that are free; `None` on the CPU.
+pub fn free_bytes(device: &Device) -> Option<u64> {
+    gpu::memory(device).map(|(free, _)| free as u64)
+}
+
+/// Waits until the device has done all it was given: for clocks.
+pub fn synchronize(device: &Device) -> Result<()> {
+    Ok(device.synchronize()?)
+}
+
+#[cfg(feature = "cuda")]
+mod gpu {
+    use candle_core::Device;
+
+    pub(super) fn describe(device: &Device) -> String {
+        let Device::Cuda(cuda) = device else { return format!("{device:?}") };
+        let context = cuda.cuda_stream().context().clone();
+        let name = context.name().unwrap_or_else(|_| "CUDA device".into());
+        match memory(device) {
+            Some((_, total)) => format!("{name}, {:.1} GiB", total as f64 / (1u64 << 30) as f64),
+            None => name,
+        }
+    }
+
+    pub(super) fn memory(device: &Device) -> Option<(usize, usize)> {
+        let Device::Cuda(cuda) = device else { return None };
+        cuda.cuda_stream().context().mem_get_info().ok()
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+mod gpu {
+    use candle_core::Device;
+
+    pub(super) fn describe(device: &Device) -> String {
+        format!("{device:?}")
+    }
+
+    pub(super) fn memory(_device: &Device) -> Option<(usize, usize)> {
+        None
+    }
+}

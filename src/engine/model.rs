@@ -1,0 +1,360 @@
+//! A model on a device: the forward pass, the masked loss with its explicit backward, and log-probabilities.
+
+use anyhow::{Context, Result, bail};
+use candle_core::{DType, Device, Tensor};
+
+use super::block::{self, Block};
+use super::cache::LayerCache;
+use super::layout::{self, Layout};
+use super::norm::Norm;
+use super::ops::attention::Heads;
+use super::ops::product::few_rows;
+use super::ops::{cross_entropy, embedding, rope::Rotations};
+use super::params::{self, ParamId, Params};
+use super::pass::Pass;
+use super::projection::Projection;
+use super::spec::Spec;
+use super::weights::{Source, Store};
+use super::{Arm, LossSum, StepKey};
+use crate::config::{Precision, Recompute};
+use crate::dataset::batch::Batch;
+
+/// Logits that exist at one time, in elements: 64 MiB in f32.
+const LOGITS: usize = 1 << 24;
+
+/// Weights, and how to run them.
+#[derive(Debug)]
+pub struct Model {
+    pub(super) spec: Spec,
+    pub(super) params: Params,
+    pub(super) blocks: Vec<Block>,
+    pub(super) layout: Layout,
+    pub(super) adapter: Option<super::adapter::AdapterConfig>,
+    embedding: ParamId,
+    positions: Option<ParamId>,
+    norm: Norm,
+    head: ParamId,
+    rope: Option<Rotations>,
+    /// Parameters that came with the checkpoint; adapters follow.
+    pub(super) base_params: usize,
+}
+
+impl Model {
+    /// Reads a checkpoint's weights.
+    ///
+    /// # Errors
+    /// Names the file and the tensor that is missing, damaged or of another shape; a precision the device cannot compute in.
+    pub fn load(spec: &Spec, source: &Source, device: &Device, precision: Precision) -> Result<Model> {
+        let dtype = compute_type(precision, device)?;
+        let store = Store::open(source)?;
+        let prefix = layout::of(spec).optional_prefix;
+        Self::build(spec, device, dtype, |slot| params::load(slot, &store, prefix, dtype, device))
+    }
+
+    /// Random weights of the same shape.
+    pub fn random(spec: &Spec, device: &Device, precision: Precision, seed: u64) -> Result<Model> {
+        let dtype = compute_type(precision, device)?;
+        Self::build(spec, device, dtype, |slot| params::random(slot, seed, dtype, device))
+    }
+
+    fn build(spec: &Spec, device: &Device, dtype: DType, value: impl Fn(&layout::Slot) -> Result<Tensor>) -> Result<Model> {
+        let layout = layout::of(spec);
+        let mut params = Params::new(dtype, device.clone());
+        let mut add = |slot: &layout::Slot| params.push(slot.clone(), &value(slot)?);
+        let embedding = add(&layout.embedding)?;
+        let positions = layout.positions.as_ref().map(&mut add).transpose()?;
+        let heads = Heads {
+            query: layout.heads,
+            kv: layout.kv_heads,
+            size: layout.head_size,
+            scale: (1.0 / (layout.head_size as f64).sqrt()) as f32,
+        };
+        let mut blocks = vec![];
+        for (i, b) in layout.blocks.iter().enumerate() {
+            let mut norm = |norm: &layout::Norm| -> Result<Norm> {
+                Ok(Norm { weight: add(&norm.weight)?, bias: norm.bias.as_ref().map(&mut add).transpose()?, eps: layout.norm_eps })
+            };
+            let (norm_1, norm_2) = (norm(&b.norm_1)?, norm(&b.norm_2)?);
+            let mut linear = |place: u64, linear: &layout::Linear| -> Result<Projection> {
+                let (weight, bias) = (add(&linear.weight)?, linear.bias.as_ref().map(&mut add).transpose()?);
+                Ok(Projection { weight, bias, adapter: None, place: i as u64 * 4 + place })
+            };
+            let (qkv, out, up, down) = (linear(0, &b.qkv)?, linear(1, &b.out)?, linear(2, &b.up)?, linear(3, &b.down)?);
+            blocks.push(Block { norm_1, qkv, out, norm_2, up, down, activation: b.activation, heads });
+        }
+        let norm =
+            Norm { weight: add(&layout.norm.weight)?, bias: layout.norm.bias.as_ref().map(&mut add).transpose()?, eps: layout.norm_eps };
+        let head = layout.head.as_ref().map(&mut add).transpose()?.unwrap_or(embedding);
+        let rope = match spec {
+            // Tables for what fits now; longer sequences make longer ones (see `prepare`).
+            Spec::Llama(llama) => Some(Rotations::new(&llama.inverse_frequencies(), llama.context.min(4096), device)?),
+            Spec::Gpt2(_) => None,
+        };
+        let base_params = params.len();
+        Ok(Model { spec: spec.clone(), params, blocks, layout, adapter: None, embedding, positions, norm, head, rope, base_params })
+    }
+
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    pub fn device(&self) -> &Device {
+        &self.params.device
+    }
+
+    /// Makes every weight trainable.
+    pub fn train_full(&mut self) -> Result<()> {
+        if self.adapter.is_some() {
+            bail!("a model with an adapter is trained through the adapter");
+        }
+        self.params.ids().try_for_each(|id| self.params.train(id))
+    }
+
+    /// How many numbers training changes.
+    pub fn trainable_parameters(&self) -> u64 {
+        self.params.trained_elements()
+    }
+
+    /// Forward and backward over one packed batch. Gradients of trainables are added to what is there, scaled by `scale`:
+    /// 1 / the trained tokens of the whole optimiser step, so that the step's gradient is that of its mean loss per token.
+    ///
+    /// # Errors
+    /// If a sequence is longer than the context, or the device runs out of memory.
+    pub fn accumulate(&mut self, batch: &Batch, scale: f64, step: StepKey) -> Result<LossSum> {
+        self.prepare(batch)?;
+        let pass = Pass::sequences(&batch.lengths, 0, Some(step));
+        let rows = trained_rows(batch);
+        if rows.is_empty() {
+            return Ok(LossSum { sum: 0.0, tokens: 0 });
+        }
+        let recompute = match step.recompute {
+            Recompute::Block => true,
+            Recompute::None => false,
+            Recompute::Auto => self.should_recompute(batch.tokens.len()),
+        };
+        let mut x = self.embed(&batch.tokens, &pass)?;
+        let mut saved: Vec<(Tensor, Option<block::Saved>)> = vec![];
+        for block in &self.blocks {
+            let (y, kept) = block.forward(&self.params, &x, &pass, self.rope.as_ref(), None)?;
+            saved.push((x, (!recompute).then_some(kept)));
+            x = y;
+        }
+        let (loss, mut dx) = self.loss_backward(&x, batch, &rows, scale)?;
+        drop(x);
+        let embedding_trained = self.params.is_trained(self.embedding);
+        for (i, block) in self.blocks.iter().enumerate().rev() {
+            let Some((input, kept)) = saved.pop() else { break };
+            let kept = match kept {
+                Some(kept) => kept,
+                None => block.forward(&self.params, &input, &pass, self.rope.as_ref(), None)?.1,
+            };
+            let want_dx = i > 0 || embedding_trained;
+            match block.backward(&mut self.params, dx, &kept, &pass, self.rope.as_ref(), want_dx)? {
+                Some(below) => dx = below,
+                None => return Ok(loss),
+            }
+        }
+        if embedding_trained {
+            let grad = self.params.take_grad(self.embedding)?;
+            let grad = embedding::backward(grad, &batch.tokens, &dx)?;
+            self.params.put_grad(self.embedding, grad);
+            if let Some(positions) = self.positions {
+                let grad = self.params.take_grad(positions)?;
+                let grad = embedding::backward(grad, &pass.positions, &dx)?;
+                self.params.put_grad(positions, grad);
+            }
+        }
+        Ok(loss)
+    }
+
+    /// The loss of one packed batch, without gradients and without dropout.
+    pub fn evaluate(&mut self, batch: &Batch) -> Result<LossSum> {
+        self.prepare(batch)?;
+        let rows = trained_rows(batch);
+        let logprobs = self.logprobs_at(batch, &rows, Arm::Tuned)?;
+        Ok(LossSum { sum: -logprobs.iter().map(|&l| f64::from(l)).sum::<f64>(), tokens: rows.len() })
+    }
+
+    /// `logprobs[i] = ln p(ids[i + 1] | ids[..= i])` in nats, one fewer than there are ids.
+    pub fn logprobs(&mut self, ids: &[u32], arm: Arm) -> Result<Vec<f32>> {
+        if ids.len() < 2 {
+            return Ok(vec![]);
+        }
+        let n = ids.len() - 1;
+        let batch = Batch { tokens: ids[..n].to_vec(), targets: ids[1..].to_vec(), weights: vec![1; n], lengths: vec![n] };
+        self.prepare(&batch)?;
+        self.logprobs_at(&batch, &(0..n as u32).collect::<Vec<_>>(), arm)
+    }
+
+    /// All logits of one sequence (T, V) in f32: for tests and small inputs.
+    pub fn logits(&mut self, ids: &[u32], arm: Arm) -> Result<Tensor> {
+        let n = ids.len();
+        self.prepare(&Batch { tokens: ids.to_vec(), targets: ids.to_vec(), weights: vec![1; n], lengths: vec![n] })?;
+        let x = self.run(ids, &Pass::sequences(&[n], arm.tuned_from(n), None), &mut None)?;
+        let (h, _) = self.norm.forward(&self.params, &x)?;
+        Ok(h.matmul(&self.params.value(self.head).t()?)?.to_dtype(DType::F32)?)
+    }
+
+    fn logprobs_at(&self, batch: &Batch, rows: &[u32], arm: Arm) -> Result<Vec<f32>> {
+        let n = batch.tokens.len();
+        let x = self.run(&batch.tokens, &Pass::sequences(&batch.lengths, arm.tuned_from(n), None), &mut None)?;
+        let mut logprobs = Vec::with_capacity(rows.len());
+        for rows in rows.chunks(self.rows_a_chunk()) {
+            let (h, _) = self.norm.forward(&self.params, &self.pick(&x, rows)?)?;
+            let logits = h.matmul(&self.params.value(self.head).t()?)?; // (rows, V)
+            let targets: Vec<u32> = rows.iter().map(|&row| batch.targets[row as usize]).collect();
+            logprobs.extend(cross_entropy::logprobs(&logits, &targets)?);
+        }
+        Ok(logprobs)
+    }
+
+    /// Checks what would otherwise fail deep inside, and makes the rotation tables long enough.
+    pub(super) fn prepare(&mut self, batch: &Batch) -> Result<()> {
+        let longest = batch.lengths.iter().copied().max().unwrap_or(0);
+        let vocab = self.spec.vocab();
+        if let Some(id) = batch.tokens.iter().chain(&batch.targets).find(|&&id| id as usize >= vocab) {
+            bail!("token id {id} is outside the model's vocabulary of {vocab}; does the tokenizer belong to this model?");
+        }
+        self.prepare_positions(longest)
+    }
+
+    /// Makes the rotation tables at least `positions` long.
+    pub(super) fn prepare_positions(&mut self, positions: usize) -> Result<()> {
+        let context = self.spec.context();
+        if positions > context {
+            bail!("a sequence of {positions} tokens is longer than the model's context of {context}");
+        }
+        if let (Some(rope), Spec::Llama(llama)) = (&self.rope, &self.spec)
+            && rope.positions() < positions
+        {
+            self.rope = Some(Rotations::new(&llama.inverse_frequencies(), positions.next_power_of_two().min(context), self.device())?);
+        }
+        Ok(())
+    }
+
+    /// Embedding and all blocks: ids (N) -> x (N, C) before the last norm.
+    pub(super) fn run(&self, tokens: &[u32], pass: &Pass, caches: &mut Option<&mut [LayerCache]>) -> Result<Tensor> {
+        let mut x = self.embed(tokens, pass)?;
+        for (i, block) in self.blocks.iter().enumerate() {
+            let cache = caches.as_mut().map(|caches| &mut caches[i]);
+            x = block.forward(&self.params, &x, pass, self.rope.as_ref(), cache)?.0;
+        }
+        Ok(x)
+    }
+
+    /// Logits (rows, V) in f32 of a few rows of x, each independent of the others.
+    pub(super) fn few_logits(&self, x: &Tensor) -> Result<Tensor> {
+        let (h, _) = self.norm.forward(&self.params, x)?;
+        Ok(few_rows(&h, self.params.value(self.head))?.to_dtype(DType::F32)?)
+    }
+
+    pub(super) fn caches(&self, rows: usize, capacity: usize) -> Result<Vec<LayerCache>> {
+        self.blocks.iter().map(|block| LayerCache::new(rows, capacity, block.heads, self.params.dtype, self.device())).collect()
+    }
+
+    fn embed(&self, tokens: &[u32], pass: &Pass) -> Result<Tensor> {
+        let x = embedding::forward(self.params.value(self.embedding), &Tensor::new(tokens, self.device())?)?;
+        match self.positions {
+            None => Ok(x),
+            Some(positions) => {
+                let places = Tensor::new(&pass.positions[..], self.device())?;
+                Ok(super::ops::add::add(embedding::forward(self.params.value(positions), &places)?, &x)?)
+            }
+        }
+    }
+
+    /// The loss at the trained rows of x (N, C), and the gradient of x. Logits exist for one chunk of rows at a time.
+    fn loss_backward(&mut self, x: &Tensor, batch: &Batch, rows: &[u32], scale: f64) -> Result<(LossSum, Tensor)> {
+        let mut sum = 0.0;
+        let mut gradients = vec![];
+        for rows in rows.chunks(self.rows_a_chunk()) {
+            let (h, saved) = self.norm.forward(&self.params, &self.pick(x, rows)?)?;
+            let w = self.params.value(self.head);
+            let logits = h.matmul(&w.t()?)?; // (rows, V)
+            let targets: Vec<u32> = rows.iter().map(|&row| batch.targets[row as usize]).collect();
+            let (loss, dlogits) = cross_entropy::forward_backward(logits, &targets, scale)?;
+            sum += loss;
+            let dh = dlogits.matmul(w)?;
+            if self.params.is_trained(self.head) {
+                self.params.add_grad_product(self.head, &dlogits.t()?, &h, 1.0)?;
+            }
+            gradients.push(self.norm.backward(&mut self.params, &dh, &saved)?);
+        }
+        let dx = if gradients.len() == 1 { gradients.remove(0) } else { Tensor::cat(&gradients, 0)? }; // (trained rows, C)
+        let dx = if rows.len() == x.dim(0)? {
+            dx
+        } else {
+            let ids = Tensor::new(rows, self.device())?;
+            Tensor::zeros(x.shape(), x.dtype(), self.device())?.index_add(&ids, &dx, 0)?
+        };
+        Ok((LossSum { sum, tokens: rows.len() }, dx))
+    }
+
+    fn rows_a_chunk(&self) -> usize {
+        (LOGITS / self.spec.vocab()).max(1)
+    }
+
+    /// Rows of x; x itself if they are all of them.
+    fn pick(&self, x: &Tensor, rows: &[u32]) -> Result<Tensor> {
+        if rows.len() == x.dim(0)? { Ok(x.clone()) } else { Ok(x.index_select(&Tensor::new(rows, self.device())?, 0)?) }
+    }
+
+    /// Whether keeping every block's activations for `tokens` tokens would take more than 80 % of the free device memory.
+    fn should_recompute(&self, tokens: usize) -> bool {
+        let Some(free) = super::device::free_bytes(self.device()) else { return false };
+        // What `block::Saved` keeps a token: x, h, qkv, attention, x, h, gate and up, activation.
+        let heads = self.layout.heads * self.layout.head_size;
+        let up: usize = self.blocks.first().map_or(0, |b| self.params.value(b.up.weight).dims()[0]);
+        let width = 4 * self.spec.hidden() + 3 * heads + 2 * up;
+        let bytes = tokens as u64 * width as u64 * self.blocks.len() as u64 * self.params.dtype.size_in_bytes() as u64;
+        bytes > free / 10 * 8
+    }
+
+    /// Writes `model.safetensors` with Hugging Face's names, in f32.
+    ///
+    /// # Errors
+    /// If the folder cannot be written to.
+    pub fn save_weights(&self, folder: &std::path::Path) -> Result<()> {
+        let mut tensors = vec![];
+        for id in self.params.ids().take(self.base_params) {
+            let param = self.params.get(id);
+            tensors.extend(self.params.unstacked(id, param.master.as_ref().unwrap_or(&param.value))?);
+        }
+        super::weights::save(&folder.join("model.safetensors"), &tensors)
+    }
+
+    /// Replaces the values of all weights: a resumed run's checkpoint.
+    pub fn load_weights(&mut self, source: &Source) -> Result<()> {
+        let store = Store::open(source)?;
+        for id in self.params.ids().take(self.base_params) {
+            let slot = self.params.get(id).slot.clone();
+            let value = params::load(&slot, &store, self.layout.optional_prefix, DType::F32, &Device::Cpu)?;
+            self.params.set(id, &value)?;
+        }
+        Ok(())
+    }
+
+    /// The trained parameters' gradients by checkpoint name, in f32: for tests.
+    pub fn gradients(&self) -> Result<Vec<(String, Tensor)>> {
+        let mut out = vec![];
+        for id in self.params.trained() {
+            let gradient = self.params.get(id).grad.as_ref().context("no gradient yet")?;
+            out.extend(self.params.unstacked(id, gradient)?);
+        }
+        Ok(out)
+    }
+}
+
+fn trained_rows(batch: &Batch) -> Vec<u32> {
+    (0..).zip(&batch.weights).filter(|&(_, &weight)| weight != 0).map(|(row, _)| row).collect()
+}
+
+fn compute_type(precision: Precision, device: &Device) -> Result<DType> {
+    match (precision, device) {
+        (Precision::F32, _) => Ok(DType::F32),
+        (Precision::Nf4, _) => bail!("base_precision nf4 is not built yet; set base_precision: bf16 (or f16 on a card without bf16)"),
+        (_, Device::Cpu) => bail!("on the CPU the engine computes in f32 only; set base_precision: f32 (--dtype f32)"),
+        (Precision::Bf16, _) => Ok(DType::BF16),
+        (Precision::F16, _) => Ok(DType::F16),
+    }
+}

@@ -1,0 +1,172 @@
+//! AdamW over a model's trained parameters, with gradient clipping; moments in f32, saved and read back exactly.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use candle_core::{DType, Device, Tensor};
+use voicetune_kernels::{adamw, pointwise};
+
+use super::params::ParamId;
+use super::weights::{self, Source, Store};
+use super::{Model, cpu};
+use crate::config::{self, StateType};
+
+/// Optimiser state.
+#[derive(Debug)]
+pub struct AdamW {
+    config: config::Optimizer,
+    moments: BTreeMap<ParamId, Moments>,
+    /// Steps done.
+    steps: u64,
+}
+
+/// First and second moment of a parameter, f32.
+#[derive(Debug)]
+struct Moments {
+    /// What they are called in a checkpoint.
+    name: String,
+    m: Tensor,
+    v: Tensor,
+}
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepReport {
+    /// Over all trained parameters, before clipping.
+    pub grad_norm: f64,
+}
+
+impl AdamW {
+    /// State for the parameters that are trained now.
+    pub fn new(config: &config::Optimizer, model: &Model) -> Result<AdamW> {
+        if config.state == StateType::Int8 {
+            bail!("optimizer state int8 is not built yet; set `state: f32`");
+        }
+        let mut moments = BTreeMap::new();
+        for id in model.params.trained() {
+            let param = model.params.get(id);
+            let zeros = || Tensor::zeros(param.value.shape(), DType::F32, &model.params.device);
+            moments.insert(id, Moments { name: param.slot.0[0].name.clone(), m: zeros()?, v: zeros()? });
+        }
+        Ok(AdamW { config: config.clone(), moments, steps: 0 })
+    }
+
+    /// Optimiser steps done so far.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Clips the gradients to a global norm of `clip` (0 for no clipping), updates, and forgets them. Scaling follows
+    /// `torch.nn.utils.clip_grad_norm_`: by `clip / (norm + 1e-6)` where that is below 1.
+    ///
+    /// # Errors
+    /// If the gradients are not finite: nothing is changed then.
+    pub fn step(&mut self, model: &mut Model, learning_rate: f64, clip: f64) -> Result<StepReport> {
+        let grad_norm = self.grad_norm(model)?;
+        if !grad_norm.is_finite() {
+            bail!("the gradient is not finite ({grad_norm}); a lower learning_rate or a longer warm-up may help");
+        }
+        let grad_scale = if clip > 0.0 { (clip / (grad_norm + 1e-6)).min(1.0) } else { 1.0 };
+        self.steps += 1;
+        let step = adamw::Step {
+            learning_rate,
+            weight_decay: self.config.weight_decay,
+            betas: self.config.betas,
+            eps: self.config.eps,
+            t: self.steps,
+            grad_scale,
+        };
+        for (&id, moments) in &mut self.moments {
+            let param = model.params.get(id);
+            let (Some(gradient), Some(master)) = (&param.grad, &param.master) else { continue };
+            if cpu::applies(master) {
+                update(master, moments, gradient, &step)?;
+            } else {
+                let master = plain::update(master, moments, gradient, &step)?;
+                model.params.set_master(id, master)?;
+            }
+        }
+        model.params.clear_grads();
+        Ok(StepReport { grad_norm })
+    }
+
+    fn grad_norm(&self, model: &Model) -> Result<f64> {
+        let mut sum = 0.0;
+        for &id in self.moments.keys() {
+            let Some(gradient) = &model.params.get(id).grad else { continue };
+            sum += if cpu::applies(gradient) {
+                pointwise::sum_of_squares(&cpu::slice(gradient)?)
+            } else {
+                f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?)
+            };
+        }
+        Ok(sum.sqrt())
+    }
+
+    /// Writes moments and the step count to a safetensors file.
+    pub fn save(&self, file: &Path) -> Result<()> {
+        let mut tensors = vec![("steps".to_string(), Tensor::new(&[self.steps as i64], &Device::Cpu)?)];
+        for moments in self.moments.values() {
+            tensors.push((format!("{}.m", moments.name), moments.m.to_device(&Device::Cpu)?));
+            tensors.push((format!("{}.v", moments.name), moments.v.to_device(&Device::Cpu)?));
+        }
+        weights::save(file, &tensors)
+    }
+
+    /// Reads back what [`AdamW::save`] wrote.
+    ///
+    /// # Errors
+    /// If the file belongs to other parameters.
+    pub fn load(&mut self, file: &Path) -> Result<()> {
+        let store = Store::open(&Source::Files(vec![file.to_path_buf()]))?;
+        for moments in self.moments.values_mut() {
+            for (suffix, tensor) in [("m", &mut moments.m), ("v", &mut moments.v)] {
+                let read = store.load(&format!("{}.{suffix}", moments.name), tensor.device())?;
+                if read.shape() != tensor.shape() {
+                    bail!(
+                        "{} belongs to another model: `{}.{suffix}` has shape {:?}, expected {:?}",
+                        file.display(),
+                        moments.name,
+                        read.shape(),
+                        tensor.shape()
+                    );
+                }
+                *tensor = read;
+            }
+        }
+        let steps = store.load("steps", &Device::Cpu)?.to_vec1::<i64>()?;
+        self.steps =
+            steps.first().copied().and_then(|n| u64::try_from(n).ok()).with_context(|| format!("{}: no step count", file.display()))?;
+        Ok(())
+    }
+}
+
+/// The fused update, in place.
+fn update(master: &Tensor, moments: &Moments, gradient: &Tensor, step: &adamw::Step) -> Result<()> {
+    let gradient = cpu::slice(gradient)?;
+    let (mut of_m, mut of_v) = (Ok(()), Ok(()));
+    cpu::in_place(master, |p| {
+        of_m = cpu::in_place(&moments.m, |m| of_v = cpu::in_place(&moments.v, |v| adamw::update(p, m, v, &gradient, step)));
+    })?;
+    Ok(of_m.and(of_v)?)
+}
+
+/// The same in candle tensor ops.
+mod plain {
+    use candle_core::{Result, Tensor};
+    use voicetune_kernels::adamw::Step;
+
+    use super::Moments;
+
+    pub(super) fn update(p: &Tensor, moments: &mut Moments, g: &Tensor, step: &Step) -> Result<Tensor> {
+        let [b1, b2] = step.betas;
+        let exponent = i32::try_from(step.t).unwrap_or(i32::MAX);
+        let g = (g * step.grad_scale)?;
+        moments.m = ((&moments.m * b1)? + (&g * (1.0 - b1))?)?;
+        moments.v = ((&moments.v * b2)? + (g.sqr()? * (1.0 - b2))?)?;
+        let root = ((moments.v.sqrt()? / (1.0 - b2.powi(exponent)).sqrt())? + step.eps)?;
+        let size = step.learning_rate / (1.0 - b1.powi(exponent));
+        (p * (1.0 - step.learning_rate * step.weight_decay))? - ((&moments.m / root)? * size)?
+    }
+}

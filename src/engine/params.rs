@@ -1,0 +1,244 @@
+//! The weights of a model by id: their values in the type that is computed in, f32 masters and gradients where they are trained.
+
+use anyhow::{Context, Result, bail};
+use candle_core::{DType, Device, Tensor};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::layout::{Init, Slot};
+use super::ops::product::add_product;
+use super::weights::Store;
+
+/// Which parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ParamId(usize);
+
+/// One matrix or vector of the engine, which may be several tensors of a checkpoint stacked.
+#[derive(Debug)]
+pub struct Param {
+    pub slot: Slot,
+    /// In the type that is computed in.
+    pub value: Tensor,
+    /// What is trained, in f32; `None` for a frozen weight.
+    pub master: Option<Tensor>,
+    /// Of this optimiser step so far, in f32.
+    pub grad: Option<Tensor>,
+}
+
+/// All parameters of a model, base weights first, then adapters.
+#[derive(Debug)]
+pub struct Params {
+    list: Vec<Param>,
+    pub dtype: DType,
+    pub device: Device,
+}
+
+impl Params {
+    pub fn new(dtype: DType, device: Device) -> Self {
+        Params { list: vec![], dtype, device }
+    }
+
+    /// Adds a frozen parameter with this value.
+    pub fn push(&mut self, slot: Slot, value: &Tensor) -> Result<ParamId> {
+        let value = value.to_device(&self.device)?.to_dtype(self.dtype)?;
+        self.list.push(Param { slot, value, master: None, grad: None });
+        Ok(ParamId(self.list.len() - 1))
+    }
+
+    /// Adds a trained parameter that starts from this f32 master.
+    pub fn push_trained(&mut self, slot: Slot, master: &Tensor) -> Result<ParamId> {
+        let master = master.to_device(&self.device)?.to_dtype(DType::F32)?;
+        let value = master.to_dtype(self.dtype)?;
+        self.list.push(Param { slot, value, master: Some(master), grad: None });
+        Ok(ParamId(self.list.len() - 1))
+    }
+
+    /// Keeps the first `len` parameters.
+    pub fn truncate(&mut self, len: usize) {
+        self.list.truncate(len);
+    }
+
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// The value to compute with.
+    pub fn value(&self, id: ParamId) -> &Tensor {
+        &self.list[id.0].value
+    }
+
+    pub fn is_trained(&self, id: ParamId) -> bool {
+        self.list[id.0].master.is_some()
+    }
+
+    /// Makes a parameter trainable.
+    pub fn train(&mut self, id: ParamId) -> Result<()> {
+        let param = &mut self.list[id.0];
+        if param.master.is_none() {
+            // A copy: on the CPU the optimiser changes the master in place.
+            param.master = Some(param.value.to_dtype(DType::F32)?.copy()?);
+            if param.value.dtype() == DType::F32 {
+                param.value = param.master.clone().context("just set")?;
+            }
+        }
+        Ok(())
+    }
+
+    pub fn ids(&self) -> impl Iterator<Item = ParamId> + use<> {
+        (0..self.list.len()).map(ParamId)
+    }
+
+    pub fn trained(&self) -> impl Iterator<Item = ParamId> {
+        self.ids().filter(|&id| self.is_trained(id))
+    }
+
+    pub fn get(&self, id: ParamId) -> &Param {
+        &self.list[id.0]
+    }
+
+    /// Takes new f32 values for a trained parameter.
+    pub fn set_master(&mut self, id: ParamId, master: Tensor) -> Result<()> {
+        let param = &mut self.list[id.0];
+        param.value = master.to_dtype(self.dtype)?;
+        param.master = Some(master);
+        Ok(())
+    }
+
+    /// Replaces the value of a parameter, trained or not, by one of the same shape.
+    pub fn set(&mut self, id: ParamId, value: &Tensor) -> Result<()> {
+        let trained = self.is_trained(id);
+        let param = &mut self.list[id.0];
+        if value.dims() != param.value.dims() {
+            bail!("`{}` has shape {:?}, expected {:?}", param.slot.0[0].name, value.dims(), param.value.dims());
+        }
+        let value = value.to_device(&self.device)?;
+        param.value = value.to_dtype(self.dtype)?;
+        if trained {
+            param.master = None;
+            self.train(id)?;
+        }
+        Ok(())
+    }
+
+    /// Adds to a parameter's gradient.
+    pub fn add_grad(&mut self, id: ParamId, gradient: Tensor) -> Result<()> {
+        let param = &mut self.list[id.0];
+        param.grad = Some(match param.grad.take() {
+            None => gradient,
+            Some(sum) => super::ops::add::add(sum, &gradient)?,
+        });
+        Ok(())
+    }
+
+    /// Adds `scale * a b` to a parameter's gradient.
+    pub fn add_grad_product(&mut self, id: ParamId, a: &Tensor, b: &Tensor, scale: f64) -> Result<()> {
+        let sum = self.take_grad(id)?;
+        self.list[id.0].grad = Some(add_product(sum, a, b, scale)?);
+        Ok(())
+    }
+
+    /// The gradient so far, or zeros, for the caller to add to and give back with [`Params::put_grad`].
+    pub fn take_grad(&mut self, id: ParamId) -> Result<Tensor> {
+        let param = &mut self.list[id.0];
+        match param.grad.take() {
+            Some(sum) => Ok(sum),
+            None => Ok(Tensor::zeros(param.value.shape(), DType::F32, &self.device)?),
+        }
+    }
+
+    pub fn put_grad(&mut self, id: ParamId, gradient: Tensor) {
+        self.list[id.0].grad = Some(gradient);
+    }
+
+    /// Forgets all gradients.
+    pub fn clear_grads(&mut self) {
+        self.list.iter_mut().for_each(|param| param.grad = None);
+    }
+
+    /// How many numbers are trained.
+    pub fn trained_elements(&self) -> u64 {
+        self.trained().map(|id| self.value(id).elem_count() as u64).sum()
+    }
+
+    /// The parameter's checkpoint tensors with their values in f32, as the file has them (transposed where it does).
+    pub fn unstacked(&self, id: ParamId, tensor: &Tensor) -> Result<Vec<(String, Tensor)>> {
+        let mut row = 0;
+        let mut out = vec![];
+        for part in &self.list[id.0].slot.0 {
+            let rows = part.shape[0];
+            let value = tensor.narrow(0, row, rows)?;
+            row += rows;
+            let value = if part.transposed { value.t()? } else { value };
+            out.push((part.name.clone(), value.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.contiguous()?));
+        }
+        Ok(out)
+    }
+}
+
+/// Reads a slot's tensors from a store and stacks them, in f32 or the store's own type.
+pub fn load(slot: &Slot, store: &Store, optional_prefix: Option<&str>, dtype: DType, device: &Device) -> Result<Tensor> {
+    let mut parts = vec![];
+    for spec in &slot.0 {
+        let bare = optional_prefix.and_then(|prefix| spec.name.strip_prefix(prefix)).unwrap_or(&spec.name);
+        let name = if store.contains(&spec.name) || !store.contains(bare) { &spec.name } else { bare };
+        let tensor = store.load(name, device)?;
+        let mut in_file = spec.shape.clone();
+        if spec.transposed {
+            in_file.reverse();
+        }
+        if tensor.dims() != in_file {
+            bail!("tensor `{name}` in {} has shape {:?}; config.json says {in_file:?}", store.describe(), tensor.dims());
+        }
+        let tensor = tensor.to_dtype(dtype)?;
+        parts.push(if spec.transposed { tensor.t()?.contiguous()? } else { tensor });
+    }
+    Ok(if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(&parts, 0)? })
+}
+
+/// A slot's values drawn at random: each tensor by its own stream, so that a model does not depend on the order they are made in.
+pub fn random(slot: &Slot, seed: u64, dtype: DType, device: &Device) -> Result<Tensor> {
+    let mut parts = vec![];
+    for spec in &slot.0 {
+        let shape = &spec.shape[..];
+        parts.push(match spec.init {
+            Init::Ones => Tensor::ones(shape, dtype, device)?,
+            Init::Zeros => Tensor::zeros(shape, dtype, device)?,
+            Init::Normal(std) => Tensor::from_vec(normal(seed, &spec.name, shape.iter().product(), std), shape, device)?.to_dtype(dtype)?,
+        });
+    }
+    Ok(if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(&parts, 0)? })
+}
+
+/// `count` draws from a normal distribution (Box and Muller 1958), by seed and name.
+fn normal(seed: u64, name: &str, count: usize, std: f64) -> Vec<f32> {
+    let mut rng = stream(seed, name);
+    let mut draws = Vec::with_capacity(count + 1);
+    while draws.len() < count {
+        let radius = (-2.0 * (1.0 - uniform(&mut rng)).ln()).sqrt() * std;
+        let angle = std::f64::consts::TAU * uniform(&mut rng);
+        draws.push((radius * angle.cos()) as f32);
+        draws.push((radius * angle.sin()) as f32);
+    }
+    draws.truncate(count);
+    draws
+}
+
+/// `count` draws, uniform in -bound..bound, by seed and name.
+pub fn uniform_draws(seed: u64, name: &str, count: usize, bound: f64) -> Vec<f32> {
+    let mut rng = stream(seed, name);
+    (0..count).map(|_| ((2.0 * uniform(&mut rng) - 1.0) * bound) as f32).collect()
+}
+
+fn stream(seed: u64, name: &str) -> ChaCha8Rng {
+    // FNV-1a: a name's stream must stay the same from one build to the next, which the standard hasher does not promise.
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(hash);
+    rng
+}
+
+/// Uniform in [0, 1), 53 bits.
+fn uniform(rng: &mut ChaCha8Rng) -> f64 {
+    use rand::Rng;
+    (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+}
