@@ -1,5 +1,6 @@
 //! The command line: clap definitions, one thin function a subcommand.
 
+mod bench;
 mod style;
 
 use std::path::PathBuf;
@@ -21,7 +22,9 @@ struct Args {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Bench(bench::Args),
+}
 
 /// How a command ended when it did not fail: exit 0, or 1 where the work found problems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,5 +47,7 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(args: Args) -> Result<Outcome> {
-    match args.command {}
+    match args.command {
+        Command::Bench(args) => bench::run(&args),
+    }
 }

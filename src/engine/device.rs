@@ -36,6 +36,18 @@ pub fn free_bytes(device: &Device) -> Option<u64> {
     gpu::memory(device).map(|(free, _)| free as u64)
 }
 
+/// Memory in GiB: what is in use on a GPU now; on the CPU the most this process has held.
+pub fn peak_gib(device: &Device) -> f64 {
+    used_bytes(device).unwrap_or_else(|| resident_peak().unwrap_or(0)) as f64 / (1u64 << 30) as f64
+}
+
+/// The process's largest resident size in bytes, where the system tells (Linux).
+fn resident_peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024)
+}
+
 /// Waits until the device has done all it was given: for clocks.
 pub fn synchronize(device: &Device) -> Result<()> {
     Ok(device.synchronize()?)

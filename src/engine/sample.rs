@@ -161,7 +161,7 @@ impl Sampler {
 
     /// The next token. `logits` (V) are changed.
     pub fn draw(&mut self, logits: &mut [f32], sampling: &Sampling) -> u32 {
-        penalise(logits, &self.seen, sampling.repetition_penalty);
+        self.penalise(logits, sampling.repetition_penalty);
         let token = if sampling.temperature == 0.0 {
             most_likely(logits)
         } else {
@@ -170,6 +170,17 @@ impl Sampler {
         };
         self.seen[token as usize] = true;
         token
+    }
+
+    /// Divides positive logits of tokens in the prompt or drawn so far by the penalty, and multiplies negative ones.
+    pub fn penalise(&self, logits: &mut [f32], penalty: f64) {
+        if penalty == 1.0 {
+            return;
+        }
+        let penalty = penalty as f32;
+        for (logit, _) in logits.iter_mut().zip(&self.seen).filter(|&(_, &seen)| seen) {
+            *logit = if *logit < 0.0 { *logit * penalty } else { *logit / penalty };
+        }
     }
 
     /// Draws from (token, probability) pairs that need not add up to 1.
@@ -184,17 +195,6 @@ impl Sampler {
             }
         }
         kept.last().map_or(0, |&(token, _)| token)
-    }
-}
-
-/// Divides positive logits of seen tokens by the penalty and multiplies negative ones.
-fn penalise(logits: &mut [f32], seen: &[bool], penalty: f64) {
-    if penalty == 1.0 {
-        return;
-    }
-    let penalty = penalty as f32;
-    for (logit, _) in logits.iter_mut().zip(seen).filter(|&(_, &seen)| seen) {
-        *logit = if *logit < 0.0 { *logit * penalty } else { *logit / penalty };
     }
 }
 

@@ -51,7 +51,8 @@ pub fn add_columns(into: Tensor, parts: &[Columns], rows: usize, scale: f64, row
     Ok(into)
 }
 
-fn plain_add_columns(into: &Tensor, parts: &[Columns], rows: usize, scale: f64) -> Result<Tensor> {
+/// The same in candle tensor ops.
+pub(super) fn plain_add_columns(into: &Tensor, parts: &[Columns], rows: usize, scale: f64) -> Result<Tensor> {
     let (n, width) = into.dims2()?;
     let mut pieces = vec![];
     let mut at = 0;
