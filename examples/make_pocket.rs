@@ -26,10 +26,14 @@ const PEAK: f64 = 3e-3;
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [arch, corpus, out, ..] = &args[..] else { bail!("usage: make_pocket llama|gpt2 CORPUS_DIR OUT_DIR [--steps N] [--seconds S] [--batch B]") };
+    let [arch, corpus, out, ..] = &args[..] else {
+        bail!("usage: make_pocket llama|gpt2 CORPUS_DIR OUT_DIR [--steps N] [--seconds S] [--batch B]")
+    };
     let option = |name: &str, default: usize| -> Result<usize> {
         match args.iter().position(|a| a == name) {
-            Some(i) => args.get(i + 1).with_context(|| format!("{name} needs a number"))?.parse().with_context(|| format!("{name} needs a number")),
+            Some(i) => {
+                args.get(i + 1).with_context(|| format!("{name} needs a number"))?.parse().with_context(|| format!("{name} needs a number"))
+            }
             None => Ok(default),
         }
     };
@@ -49,11 +53,24 @@ fn main() -> Result<()> {
     let steps = option("--steps", 8 * an_epoch)?;
     let limit = Duration::from_secs(option("--seconds", 1 << 20)? as u64);
     let device = device::open(device::Want::Auto)?;
-    println!("{}: {} parameters, {} windows of {length} tokens, {an_epoch} steps an epoch, {steps} steps, {}", spec.short_name(), spec.parameters(), train.len(), device::describe(&device));
+    println!(
+        "{}: {} parameters, {} windows of {length} tokens, {an_epoch} steps an epoch, {steps} steps, {}",
+        spec.short_name(),
+        spec.parameters(),
+        train.len(),
+        device::describe(&device)
+    );
 
     let mut model = Model::random(&spec, &device, Precision::F32, SEED)?;
     model.train_full()?;
-    let config = Optimizer { name: OptimizerName::Adamw, learning_rate: PEAK, weight_decay: 0.1, betas: [0.9, 0.95], eps: 1e-8, state: StateType::F32 };
+    let config = Optimizer {
+        name: OptimizerName::Adamw,
+        learning_rate: PEAK,
+        weight_decay: 0.1,
+        betas: [0.9, 0.95],
+        eps: 1e-8,
+        state: StateType::F32,
+    };
     let cosine = Schedule { name: ScheduleName::Cosine, warmup_steps: 100 };
     let mut optimizer = AdamW::new(&config, &model)?;
     let mut order: Vec<usize> = (0..train.len()).collect();
@@ -74,7 +91,12 @@ fn main() -> Result<()> {
         optimizer.step(&mut model, rate, 1.0)?;
         if step % 50 == 49 {
             let seconds = start.elapsed().as_secs_f64();
-            println!("step {:5}  loss {:.4}  rate {rate:.1e}  {:.0} tok/s  {seconds:.0} s", step + 1, recent.mean(), ((step + 1) * batch * length) as f64 / seconds);
+            println!(
+                "step {:5}  loss {:.4}  rate {rate:.1e}  {:.0} tok/s  {seconds:.0} s",
+                step + 1,
+                recent.mean(),
+                ((step + 1) * batch * length) as f64 / seconds
+            );
             recent = LossSum::default();
         }
         if start.elapsed() > limit {
@@ -115,7 +137,8 @@ fn documents(corpus: &Path, tokenizer: &Tokenizer, chat: bool, length: usize) ->
                 ids
             } else if piece.len() > 1 && rng.random_bool(0.5) {
                 let cut = piece[0].find(". ").map_or(piece[0].len(), |i| i + 1);
-                let (user, answer) = if rng.random_bool(0.5) { (&piece[0][..cut], piece.join("\n\n")) } else { (piece[0], piece[1..].join("\n\n")) };
+                let (user, answer) =
+                    if rng.random_bool(0.5) { (&piece[0][..cut], piece.join("\n\n")) } else { (piece[0], piece[1..].join("\n\n")) };
                 let mut ids = vec![id("<|begin_of_text|>")?];
                 for (role, text) in [("user", user), ("assistant", answer.as_str())] {
                     ids.push(id("<|start_header_id|>")?);

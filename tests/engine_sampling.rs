@@ -14,7 +14,8 @@ const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/engi
 #[test]
 fn processors_keep_the_tokens_that_hugging_face_keeps_with_its_probabilities() {
     let tensors = candle_core::safetensors::load(format!("{FIXTURES}/processors.safetensors"), &Device::Cpu).unwrap();
-    let settings: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(format!("{FIXTURES}/processors.json")).unwrap()).unwrap();
+    let settings: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(format!("{FIXTURES}/processors.json")).unwrap()).unwrap();
     let logits: Vec<Vec<f32>> = tensors["logits"].to_vec2().unwrap();
     let previous: Vec<Vec<u32>> = tensors["previous"].to_dtype(DType::U32).unwrap().to_vec2().unwrap();
     let cases = settings["settings"].as_array().unwrap();
@@ -96,7 +97,8 @@ fn decoding_follows_what_the_whole_sequence_says() {
     // Greedy decoding with the cache must take, at each place, the most likely token of a forward pass over all that stands before.
     let greedy = Sampling { temperature: 0.0, top_k: 0, top_p: 1.0, repetition_penalty: 1.0, max_new_tokens: 30 };
     let mut ids = vec![7, 8, 9];
-    let output = generate(&mut model(), &ids, &[Row { arm: Arm::Base, seed: 0 }], &greedy, &[], &mut |_, _| ControlFlow::Continue(())).unwrap();
+    let output =
+        generate(&mut model(), &ids, &[Row { arm: Arm::Base, seed: 0 }], &greedy, &[], &mut |_, _| ControlFlow::Continue(())).unwrap();
     for &token in &output[0].ids {
         let logits: Tensor = model().logits(&ids, Arm::Base).unwrap();
         let last: Vec<f32> = logits.get(ids.len() - 1).unwrap().to_vec1().unwrap();
@@ -110,7 +112,8 @@ fn decoding_follows_what_the_whole_sequence_says() {
 fn prompts_that_cannot_be_continued_are_refused() {
     for (prompt, expected) in [(vec![], "empty"), (vec![1; 256], "no room"), (vec![999], "outside the model's vocabulary")] {
         let sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, repetition_penalty: 1.0, max_new_tokens: 4 };
-        let error = generate(&mut model(), &prompt, &[Row { arm: Arm::Base, seed: 0 }], &sampling, &[], &mut |_, _| ControlFlow::Continue(()));
+        let error =
+            generate(&mut model(), &prompt, &[Row { arm: Arm::Base, seed: 0 }], &sampling, &[], &mut |_, _| ControlFlow::Continue(()));
         assert!(format!("{:#}", error.unwrap_err()).contains(expected), "{expected}");
     }
 }

@@ -268,7 +268,9 @@ fn train(args: &TrainArgs) -> Result<TrainReport> {
         let median = median(&mut times);
         (steps[0].tokens.len() as f64 / median, median * 1e3)
     };
-    let (Some(&loss_first), Some(&loss_last)) = (losses.first(), losses.last()) else { bail!("no step to measure: the lengths file is empty") };
+    let (Some(&loss_first), Some(&loss_last)) = (losses.first(), losses.last()) else {
+        bail!("no step to measure: the lengths file is empty")
+    };
     Ok(TrainReport { tokens_per_s, ms_per_step: ms, peak_gib: peak, loss_first, loss_last, set_up })
 }
 
@@ -286,7 +288,7 @@ fn generation(args: &GenerateArgs) -> Result<GenerateReport> {
     let arms = if args.arms == 2 { &[Arm::Base, Arm::Tuned][..] } else { &[Arm::Base] };
     let rows: Vec<Row> = arms.iter().flat_map(|&arm| (0..args.batch).map(move |seed| Row { arm, seed: seed.into() })).collect();
     let mut times = vec![];
-    let mut decode = |model: &mut Model, new: usize| -> Result<f64> {
+    let decode = |model: &mut Model, new: usize| -> Result<f64> {
         let sampling = Sampling { temperature: 0.8, top_k: 50, top_p: 0.9, repetition_penalty: 1.1, max_new_tokens: new };
         let start = Instant::now();
         generate(model, &prompt, &rows, &sampling, &[], &mut |_, _| ControlFlow::Continue(()))?;
@@ -329,4 +331,3 @@ fn read_lengths(file: &PathBuf, context: usize) -> Result<Vec<usize>> {
     }
     Ok(lengths)
 }
-

@@ -13,7 +13,7 @@ pub fn learning_rate(schedule: &Schedule, peak: f64, step: usize, total: usize) 
     let progress = (at - warmup as f64) / left;
     peak * match schedule.name {
         ScheduleName::Constant => 1.0,
-        ScheduleName::Linear => (1.0 - progress).max(0.0),
+        ScheduleName::Linear => ((total as f64 - at) / left).max(0.0),
         ScheduleName::Cosine => (0.5 * (1.0 + (std::f64::consts::PI * progress).cos())).max(0.0),
     }
 }

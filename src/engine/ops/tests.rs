@@ -142,13 +142,9 @@ fn slow_attention(qkv: &Tensor, lengths: &[usize], heads: Heads) -> Result<Tenso
 
 #[test]
 fn attention_fused_plain_and_autograd_agree() {
-    for (lengths, query, kv, size) in [
-        (vec![1], 1, 1, 4),
-        (vec![5, 1, 9], 4, 2, 6),
-        (vec![64, 64, 65], 3, 1, 16),
-        (vec![130], 6, 3, 20),
-        (vec![7, 7, 7, 3], 2, 2, 15),
-    ] {
+    for (lengths, query, kv, size) in
+        [(vec![1], 1, 1, 4), (vec![5, 1, 9], 4, 2, 6), (vec![64, 64, 65], 3, 1, 16), (vec![130], 6, 3, 20), (vec![7, 7, 7, 3], 2, 2, 15)]
+    {
         let heads = Heads { query, kv, size, scale: 1.0 / (size as f32).sqrt() };
         let n = lengths.iter().sum();
         let (qkv, dy) = (random(1, &[n, heads.stride()]), random(2, &[n, query * size]));
