@@ -1,6 +1,7 @@
 //! The command line: clap definitions, one thin function a subcommand.
 
 mod bench;
+mod diff;
 mod style;
 
 use std::path::PathBuf;
@@ -24,6 +25,8 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Bench(bench::Args),
+    /// Show what a revision kept, cut, reworded and moved, sentence by sentence
+    Diff(diff::Args),
 }
 
 /// How a command ended when it did not fail: exit 0, or 1 where the work found problems.
@@ -49,5 +52,6 @@ pub fn main() -> ExitCode {
 fn dispatch(args: Args) -> Result<Outcome> {
     match args.command {
         Command::Bench(args) => bench::run(&args),
+        Command::Diff(args) => diff::run(&args),
     }
 }

@@ -1,0 +1,185 @@
+//! Text for the terminal: nothing in it can act on the terminal, and it is wrapped by what its characters take up there.
+
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+/// How a stretch of text is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ink {
+    Plain,
+    Faint,
+    /// Struck through.
+    Cut,
+    /// The colour of a cut, not struck through.
+    Gone,
+    New,
+    Reworded,
+    Moved,
+}
+
+/// A line of inked stretches.
+pub type Line = Vec<(Ink, String)>;
+
+impl Ink {
+    /// The escape sequence that switches it on; all end with a reset.
+    pub fn escape(self) -> &'static str {
+        match self {
+            Ink::Plain => "",
+            Ink::Faint => "\x1b[2m",
+            Ink::Cut => "\x1b[9;31m",
+            Ink::Gone => "\x1b[31m",
+            Ink::New => "\x1b[32m",
+            Ink::Reworded => "\x1b[33m",
+            Ink::Moved => "\x1b[36m",
+        }
+    }
+}
+
+/// The text with every control, bidirectional and invisible character as a visible mark.
+pub fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            // Line ends and tabs are laid out by the caller, as any white space.
+            '\n' | '\r' | '\t' | '\u{85}' | '\u{2028}' | '\u{2029}' => out.push(' '),
+            '\0'..='\x1f' => out.push(char::from_u32(0x2400 + c as u32).unwrap_or('\u{fffd}')),
+            '\x7f' => out.push('\u{2421}'),
+            '\u{80}'..='\u{9f}'
+            | '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}' => out.push_str(&format!("⟨U+{:04X}⟩", c as u32)),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// The columns a text takes up.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// Breaks a text into lines of at most `columns` columns: at spaces, between wide characters, and inside words longer than a line. A cluster wider than a
+/// line stands alone on one. Gives at least one line.
+pub fn wrap(text: &[(Ink, &str)], columns: usize) -> Vec<Line> {
+    let mut filler = Filler { columns, lines: Vec::new(), line: Vec::new(), used: 0, word: Vec::new(), word_used: 0, space: None };
+    for (ink, stretch) in text {
+        for cluster in visible(stretch).graphemes(true) {
+            filler.cluster(*ink, cluster);
+        }
+    }
+    filler.end_word();
+    filler.lines.push(filler.line);
+    filler.lines
+}
+
+struct Filler {
+    columns: usize,
+    lines: Vec<Line>,
+    line: Line,
+    used: usize,
+    /// The word being read: it moves to the next line as a whole.
+    word: Line,
+    word_used: usize,
+    /// A space is owed before the next word, in this ink.
+    space: Option<Ink>,
+}
+
+impl Filler {
+    fn cluster(&mut self, ink: Ink, cluster: &str) {
+        if cluster.chars().all(char::is_whitespace) && cluster != "\u{a0}" {
+            self.end_word();
+            self.space = (self.used > 0).then_some(ink);
+            return;
+        }
+        let width = cluster.width();
+        let wide = width > 1;
+        if wide && self.word_used > 0 || self.word_used + width > self.columns {
+            self.end_word();
+        }
+        push(&mut self.word, ink, cluster);
+        self.word_used += width;
+    }
+
+    fn end_word(&mut self) {
+        if self.word.is_empty() {
+            return;
+        }
+        let gap = usize::from(self.space.is_some());
+        if self.used > 0 && self.used + gap + self.word_used > self.columns {
+            self.lines.push(std::mem::take(&mut self.line));
+            self.used = 0;
+        } else if let Some(ink) = self.space {
+            push(&mut self.line, ink, " ");
+            self.used += 1;
+        }
+        self.space = None;
+        for (ink, text) in self.word.drain(..) {
+            push(&mut self.line, ink, &text);
+        }
+        self.used += std::mem::take(&mut self.word_used);
+    }
+}
+
+fn push(line: &mut Line, ink: Ink, text: &str) {
+    match line.last_mut() {
+        Some((last, run)) if *last == ink => run.push_str(text),
+        _ => line.push((ink, text.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wraps_by_columns() {
+        let check = |text: &str, columns: usize, expected: &[&str]| {
+            let lines = wrap(&[(Ink::Plain, text)], columns);
+            let plain: Vec<String> = lines.iter().map(|line| line.iter().map(|(_, t)| t.as_str()).collect()).collect();
+            assert_eq!(plain, expected, "{text:?} in {columns}");
+        };
+        check("", 10, &[""]);
+        check("one two three", 7, &["one two", "three"]);
+        check("one  two\nthree", 20, &["one two three"]);
+        check("unbreakable", 4, &["unbr", "eaka", "ble"]);
+        check("a unbreakable", 4, &["a", "unbr", "eaka", "ble"]);
+        check("駅で待った。", 6, &["駅で待", "った。"]);
+        check("e\u{301}e\u{301} e\u{301}", 2, &["e\u{301}e\u{301}", "e\u{301}"]);
+        check("👨‍👩‍👧 👨‍👩‍👧", 3, &["👨‍👩‍👧", "👨‍👩‍👧"]);
+        check("10\u{a0}km far", 6, &["10\u{a0}km", "far"]);
+    }
+
+    #[test]
+    fn stretches_keep_their_ink() {
+        let lines = wrap(&[(Ink::Plain, "the "), (Ink::Cut, "old"), (Ink::New, "new"), (Ink::Plain, " house")], 10);
+        let expected: Vec<Line> =
+            vec![vec![(Ink::Plain, "the ".into()), (Ink::Cut, "old".into()), (Ink::New, "new".into())], vec![(Ink::Plain, "house".into())]];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn nothing_acts_on_the_terminal() {
+        assert_eq!(visible("a\x1b[31mb\u{202e}c\u{9b}d\x7f\u{200b}"), "a␛[31mb⟨U+202E⟩c⟨U+009B⟩d␡⟨U+200B⟩");
+        assert_eq!(visible("a\r\n\tb"), "a   b");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn lines_fit_and_hold_every_word(text in "[a-c駅é ]{0,60}", columns in 2..12_usize) {
+            let lines = wrap(&[(Ink::Plain, &text)], columns);
+            let plain: Vec<String> = lines.iter().map(|line| line.iter().map(|(_, t)| t.as_str()).collect()).collect();
+            proptest::prop_assert!(plain.iter().all(|line| width(line) <= columns), "{plain:?}");
+            let letters = |s: &str| s.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+            proptest::prop_assert_eq!(letters(&plain.concat()), letters(&text));
+        }
+    }
+}
