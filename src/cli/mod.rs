@@ -1,6 +1,9 @@
 //! The command line: clap definitions, one thin function a subcommand.
 
 mod bench;
+mod check;
+mod completions;
+mod init;
 mod style;
 
 use std::path::PathBuf;
@@ -8,6 +11,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+
+use crate::config::Workspace;
 
 /// Teach a language model a writer's voice.
 #[derive(Debug, Parser)]
@@ -24,6 +29,12 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Bench(bench::Args),
+    /// Make a private workspace
+    Init(init::Args),
+    /// Say what is wrong with the pairs and configs: problems, balance, leakage, duplicates, token budgets
+    Check(check::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
 }
 
 /// How a command ended when it did not fail: exit 0, or 1 where the work found problems.
@@ -47,7 +58,11 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(args: Args) -> Result<Outcome> {
-    match args.command {
-        Command::Bench(args) => bench::run(&args),
+    let workspace = || Workspace::find(args.workspace.as_deref());
+    match &args.command {
+        Command::Bench(args) => bench::run(args),
+        Command::Init(args) => init::run(args),
+        Command::Check(args) => check::run(args, &workspace()?, |_, _| Ok(Vec::new())),
+        Command::Completions(args) => completions::run(args),
     }
 }
