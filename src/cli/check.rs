@@ -11,7 +11,13 @@ use crate::config::{Config, ConfigError, Workspace};
 use crate::pairs::{self, Balance, Budget, Finding, Level, Pair, Problem, Rule};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit status: 0 if nothing is an error, 1 otherwise. Warnings and notes leave it at 0.
+#[command(after_help = "Only pairs with `status: ready` are looked at, for only they are trained on.
+  error    a file that cannot be used; no ready pair; a pair twice; a source with more than 20 % of the pairs;
+           a source held out and trained on (`split: validation` and `split: train`)
+  warning  a source with more than 15 % or more than 4 of the pairs; one piece under two sources; an empty tier;
+           a draft without edits; a response much shorter than its prompt; a line ---; too many tokens for a model
+  note     a source with a single pair; one response for two prompts of a tier
+Shares count from 20 ready pairs on. Exit status: 1 if anything is an error, else 0.
 
 Examples:
   voicetune check

@@ -63,10 +63,10 @@ fn create(dir: &Path) -> Result<Vec<PathBuf>> {
 
 /// Whether the folder is new or empty. One with other things in it is refused unless it is a workspace.
 fn is_fresh(dir: &Path) -> Result<bool> {
-    match fs::read_dir(dir) {
+    match fs::read_dir(dir).map(Iterator::count) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
         Err(error) => Err(error).with_context(|| format!("{}: cannot be made a workspace", dir.display())),
-        Ok(entries) if entries.count() == 0 => Ok(true),
+        Ok(0) => Ok(true),
         Ok(_) if Workspace::open(dir).is_ok() => Ok(false),
         Ok(_) => bail!("{}: not empty, and not a workspace; choose a new or an empty folder", dir.display()),
     }

@@ -187,8 +187,8 @@ fn all_linear_layers() -> Vec<String> {
     ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"].map(String::from).to_vec()
 }
 
-fn filled(text: &String) -> bool {
-    !text.trim().is_empty()
+fn filled(text: impl AsRef<str>) -> bool {
+    !text.as_ref().trim().is_empty()
 }
 
 fn at_least_one(n: &usize) -> bool {
@@ -207,3 +207,6 @@ fn not_negative(x: &f64) -> bool {
 fn share_below_one(x: &f64) -> bool {
     (0.0..1.0).contains(x)
 }
+
+#[cfg(test)]
+mod tests;

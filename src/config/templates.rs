@@ -50,14 +50,14 @@ pub(super) fn parse(text: &str) -> Result<Templates, Fault> {
     let raw: RawTemplates = yaml::parse(text)?;
     Ok(Templates {
         plain: PlainTemplate {
-            delimiter: raw.plain.delimiter.within("plain.delimiter", "\n\n---\n\n".into(), "not empty", |text| !text.is_empty())?,
+            delimiter: raw.plain.delimiter.within("plain.delimiter", "\n\n---\n\n".into(), "some text", |text| !text.is_empty())?,
         },
         chat: ChatTemplate {
             system: raw.chat.system.or(String::new()),
             date_string: raw
                 .chat
                 .date_string
-                .within("chat.date_string", "26 Jul 2024".into(), "not empty", |text| !text.trim().is_empty())?,
+                .within("chat.date_string", "26 Jul 2024".into(), "some text", |text| !text.trim().is_empty())?,
         },
     })
 }

@@ -112,7 +112,20 @@ pub fn suggest<S: AsRef<str>>(word: &str, known: &[S]) -> String {
 fn explain(error: &Error, text: &str) -> Fault {
     let error = error.without_snippet();
     let line = error.location().map(|l| l.line() as usize).filter(|&n| n > 0);
-    Fault { line, message: message(error, &quote(text, line)) }
+    match (error, document_break(text)) {
+        // What stands below such a line is not read, so that its keys seem to be missing.
+        (Error::SerdeMissingField { .. } | Error::MultipleDocuments { .. }, Some(at)) => {
+            Fault::at(at, "this line ends the document, as it is not indented; indent it like the text around it")
+        }
+        _ => Fault { line, message: message(error, &quote(text, line)) },
+    }
+}
+
+/// The first line `---` or `...` at the left edge that has something above it.
+fn document_break(text: &str) -> Option<usize> {
+    let mut lines = text.lines().enumerate().skip_while(|(_, line)| line.is_empty() || line.starts_with(['#', '-', '%']));
+    let at = lines.find(|(_, line)| matches!(line.split_whitespace().next(), Some("---" | "...")) && !line.starts_with([' ', '\t']))?.0;
+    Some(at + 1)
 }
 
 /// The sentence for one parser error; `here` is the line it points at, quoted.
@@ -130,11 +143,8 @@ fn message(error: &Error, here: &str) -> String {
         Error::SerdeInvalidType { expected, .. } | Error::SerdeInvalidValue { expected, .. } => {
             format!("{here}expected {}", plain_type(expected))
         }
-        Error::SerdeInvalidLength { len, expected, .. } => format!("{here}there are {len} values; expected {expected}"),
+        Error::SerdeInvalidLength { len, expected, .. } => format!("{here}expected {expected}, found {len}"),
         Error::Unexpected { expected, .. } => format!("{here}expected {}", plain_type(expected)),
-        Error::MultipleDocuments { .. } => {
-            "a second document starts here: a line `---` without indentation; indent it like the text around it".into()
-        }
         Error::Eof { .. } => "the file is empty; write its keys, or delete the file".into(),
         Error::Message { msg, .. } => format!("{here}{msg}"),
         Error::ExternalMessage { msg, .. } => format!("{here}this is not YAML: {msg}"),
@@ -147,11 +157,13 @@ fn plain_type(ty: &str) -> &str {
     match ty {
         "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => "a whole number, 0 or above",
         "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => "a whole number",
-        "f32" | "f64" => "a number",
+        "f32" | "f64" | "floating point" => "a number",
         "bool" | "boolean" => "true or false",
         "mapping start" => "keys and values, not a single value",
         "sequence start" => "a list, such as [a, b]",
-        "string scalar" => "text",
+        "string" => "text",
+        "string scalar" | "scalar" => "a single value",
+        record if record.starts_with("struct ") => "keys and values, not a single value",
         other => other,
     }
 }

@@ -43,7 +43,7 @@ pub fn open(pairs: &Path, id: &str) -> Result<LoadedPair, Vec<Problem>> {
 /// A pair from its YAML text; `id` says which tier is expected. Errors and warnings come with their lines.
 pub fn from_yaml(id: &str, text: &str) -> (Option<Pair>, Vec<(Level, Fault)>) {
     match yaml::parse::<RawPair>(text) {
-        Ok(raw) => raw.check(id),
+        Ok(raw) => raw.check(id, text),
         Err(fault) => (None, vec![(Level::Error, fault)]),
     }
 }
@@ -63,7 +63,7 @@ struct RawPair {
 }
 
 impl RawPair {
-    fn check(self, id: &str) -> (Option<Pair>, Vec<(Level, Fault)>) {
+    fn check(self, id: &str, yaml_text: &str) -> (Option<Pair>, Vec<(Level, Fault)>) {
         let mut found = Vec::new();
         let folder = id.split('/').next().unwrap_or_default();
         let tier = match Tier::try_from(self.tier.value) {
@@ -85,12 +85,14 @@ impl RawPair {
         }
         for (key, text) in [("prompt", &self.prompt), ("response", &self.response)] {
             if text.value.trim().is_empty() {
+                // The parser places an empty block at whatever comes after it.
+                let line = line_of_key(yaml_text, key).unwrap_or_else(|| line_of(text));
                 // A draft may still be half a pair; one that is ready would be trained on.
                 let (level, advice) = match self.status {
                     Status::Ready => (Level::Error, "write it, or set `status: draft`"),
                     Status::Draft | Status::Discarded => (Level::Warning, "write it before you set `status: ready`"),
                 };
-                found.push((level, Fault::at(line_of(text), format!("the {key} is empty; {advice}"))));
+                found.push((level, Fault::at(line, format!("the {key} is empty; {advice}"))));
             }
         }
         let broken = found.iter().any(|(level, _)| *level == Level::Error);
@@ -106,6 +108,12 @@ impl RawPair {
         });
         (pair, found)
     }
+}
+
+/// The line on which a key stands at the left edge.
+fn line_of_key(yaml_text: &str, key: &str) -> Option<usize> {
+    let at = yaml_text.lines().position(|line| line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(':')))?;
+    Some(at + 1)
 }
 
 fn read(pairs: &Path, id: &str) -> (Option<LoadedPair>, Vec<Problem>) {

@@ -146,3 +146,17 @@ fn is_file_name(name: &str) -> bool {
         && name.len() <= 200
         && !name.chars().any(|c| c.is_control() || matches!(c, '/' | '\\' | ':'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_said_to_be_one() {
+        let file = Path::new("pairs/tier1/x.yaml");
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            let message = failed(file, kind.into()).to_string();
+            assert_eq!(message, "pairs/tier1/x.yaml: not saved, the disk is full; free some space and save again");
+        }
+    }
+}
