@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod completions;
+mod encode;
 mod init;
 mod style;
 
@@ -33,6 +34,8 @@ enum Command {
     Init(init::Args),
     /// Say what is wrong with the pairs and configs: problems, balance, leakage, duplicates, token budgets
     Check(check::Args),
+    /// Show what a model is trained on: token ids, mask and text of each example
+    Encode(encode::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -63,6 +66,7 @@ fn dispatch(args: Args) -> Result<Outcome> {
         Command::Bench(args) => bench::run(args),
         Command::Init(args) => init::run(args),
         Command::Check(args) => check::run(args, &workspace()?, |_, _| Ok(Vec::new())),
+        Command::Encode(args) => encode::run(args, &workspace()?),
         Command::Completions(args) => completions::run(args),
     }
 }

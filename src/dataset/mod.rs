@@ -13,7 +13,7 @@ mod tokenizer;
 pub use batch::{Batch, Example, Part};
 pub use encode::{Cut, EncodeProblem, Encoded, Encoder, Reason};
 pub use model_text::{ModelText, context_length};
-pub use set::{Budget, Dataset, Left};
+pub use set::{Dataset, Left, Shortened, budgets};
 pub use split::{Leak, Leaks, split};
 pub use stream::TextStream;
 pub use template::{ChatTemplate, Message, Role};

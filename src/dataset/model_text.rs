@@ -82,3 +82,40 @@ pub fn context_length(config_json: &str) -> Result<usize> {
         .or(positions.n_positions)
         .context("neither `max_position_embeddings` (Llama) nor `n_positions` (GPT-2) says how many positions the model has")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pocket_models_are_embedded() {
+        let llama = ModelText::pocket("llama").unwrap();
+        assert_eq!((llama.context, llama.tokenizer.vocabulary()), (4096, 4096));
+        assert_eq!(
+            (llama.tokenizer.start(), llama.tokenizer.end_tokens(), llama.tokenizer.end_of_text()),
+            (&[4091][..], &[4092, 4095][..], 4095)
+        );
+        assert!(llama.tokenizer.has_chat_template());
+        let gpt2 = ModelText::pocket("gpt2").unwrap();
+        assert_eq!((gpt2.context, gpt2.tokenizer.vocabulary()), (1024, 4096));
+        assert_eq!((gpt2.tokenizer.start(), gpt2.tokenizer.end_tokens()), (&[][..], &[4091][..]));
+        assert!(!gpt2.tokenizer.has_chat_template());
+        assert!(ModelText::pocket("bert").unwrap_err().to_string().contains("pocket:gpt2"));
+    }
+
+    #[test]
+    fn folders_lacking_a_file_are_refused_by_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |expected: &str| {
+            let message = format!("{:#}", ModelText::in_folder(folder.path()).unwrap_err());
+            assert!(message.contains(expected), "{message}");
+        };
+        check("config.json: a model folder needs it");
+        fs::write(folder.path().join("config.json"), "{}").unwrap();
+        check("tokenizer.json: a model folder needs it");
+        fs::write(folder.path().join("tokenizer.json"), "{}").unwrap();
+        check("max_position_embeddings");
+        fs::write(folder.path().join("config.json"), r#"{"n_positions": 8}"#).unwrap();
+        check("cannot read tokenizer.json of ");
+    }
+}
