@@ -58,7 +58,7 @@ fn pair(prompt: &str, response: &str) -> Pair {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn whole_examples_train_the_response_and_nothing_else(prompt in prose(), response in prose()) {

@@ -71,13 +71,20 @@ pub enum EncodeProblem {
 
 #[derive(Debug)]
 enum Frame {
-    Chat { template: ChatTemplate, system: String },
+    Chat { template: Box<ChatTemplate>, system: String },
     Plain { delimiter: String },
 }
 
+/// What comes before the answer.
 struct Prefix {
     text: String,
     ids: Vec<u32>,
+}
+
+struct Answer {
+    ids: Vec<u32>,
+    /// As [`Encoded::apart`].
+    apart: bool,
 }
 
 impl<'a> Encoder<'a> {
@@ -86,9 +93,10 @@ impl<'a> Encoder<'a> {
     pub fn new(tokenizer: &'a Tokenizer, format: Format, templates: &Templates) -> Result<Self> {
         let frame = match format {
             Format::Plain => Frame::Plain { delimiter: templates.plain.delimiter.clone() },
-            Format::Chat => {
-                Frame::Chat { template: ChatTemplate::of(tokenizer, &templates.chat.date_string)?, system: clean(&templates.chat.system) }
-            }
+            Format::Chat => Frame::Chat {
+                template: Box::new(ChatTemplate::of(tokenizer, &templates.chat.date_string)?),
+                system: clean(&templates.chat.system),
+            },
         };
         let encoder = Encoder { tokenizer, frame };
         encoder.probe()?;
@@ -124,22 +132,21 @@ impl<'a> Encoder<'a> {
             return left_out(Reason::EmptyResponse, 0);
         }
         let context = self.context(&prompt)?;
-        let (answer, apart) = self.answer(&context, &prompt, &response)?;
-        let tokens = context.ids.len() + answer.len();
+        let answer = self.answer(&context, &prompt, &response)?;
+        let tokens = context.ids.len() + answer.ids.len();
         if tokens <= limit {
-            return Ok(joined(&context.ids, &answer, tokens, None, apart));
+            return Ok(joined(&context, &answer, tokens, None));
         }
         if overlong == Overlong::Skip {
             return left_out(Reason::TooLong, tokens);
         }
         let ends = paragraph_ends(&response);
         let room = limit.saturating_sub(context.ids.len());
-        let Some((kept, (answer, apart))) = longest_fitting(&ends[..ends.len() - 1], room, |end| self.follow(&context, &response[..end]))?
-        else {
+        let Some((kept, answer)) = longest_fitting(&ends[..ends.len() - 1], room, |end| self.follow(&context, &response[..end]))? else {
             return left_out(Reason::FirstParagraph, tokens);
         };
-        let cut = Cut { tokens: tokens - context.ids.len() - answer.len(), paragraphs: ends.len() - kept };
-        Ok(joined(&context.ids, &answer, tokens, Some(cut), apart))
+        let cut = Cut { tokens: tokens - context.ids.len() - answer.ids.len(), paragraphs: ends.len() - kept };
+        Ok(joined(&context, &answer, tokens, Some(cut)))
     }
 
     fn context(&self, prompt: &str) -> Result<Prefix> {
@@ -151,12 +158,12 @@ impl<'a> Encoder<'a> {
     }
 
     /// The ids of a whole response and its end token.
-    fn answer(&self, context: &Prefix, prompt: &str, response: &str) -> Result<(Vec<u32>, bool)> {
+    fn answer(&self, context: &Prefix, prompt: &str, response: &str) -> Result<Answer> {
         match &self.frame {
             Frame::Plain { .. } => {
-                let (mut ids, apart) = self.follow(context, response)?;
-                ids.push(self.tokenizer.end_of_text());
-                Ok((ids, apart))
+                let mut answer = self.follow(context, response)?;
+                answer.ids.push(self.tokenizer.end_of_text());
+                Ok(answer)
             }
             Frame::Chat { template, system } => {
                 let whole = template.render(&conversation(system, prompt, Some(response)), false)?;
@@ -168,25 +175,25 @@ impl<'a> Encoder<'a> {
                     turn.starts_with(response),
                     "the chat template of {name} changes the response or puts text before it, so what is trained would not be the writer's text: use `format: plain`"
                 );
-                let (mut ids, apart) = self.follow(context, turn)?;
-                let end = ids.iter().position(|&id| self.tokenizer.is_end(id)).with_context(|| {
+                let mut answer = self.follow(context, turn)?;
+                let end = answer.ids.iter().position(|&id| self.tokenizer.is_end(id)).with_context(|| {
                     format!(
                         "the chat template of {name} ends a turn with {:?}, which is no end token of the model: add its id to `eos_token_id` in generation_config.json",
                         &turn[response.len()..]
                     )
                 })?;
-                ids.truncate(end + 1); // what follows the end token (a line feed in some templates) is never generated
-                Ok((ids, apart))
+                answer.ids.truncate(end + 1); // what follows the end token (a line feed in some templates) is never generated
+                Ok(answer)
             }
         }
     }
 
-    /// The ids of a text that comes after the context, and whether they had to be encoded apart from it.
-    fn follow(&self, context: &Prefix, text: &str) -> Result<(Vec<u32>, bool)> {
+    /// The ids of a text that comes after the context.
+    fn follow(&self, context: &Prefix, text: &str) -> Result<Answer> {
         let whole = self.tokenizer.encode_from_start(&format!("{}{text}", context.text))?;
         match whole.strip_prefix(context.ids.as_slice()) {
-            Some(ids) => Ok((ids.to_vec(), false)),
-            None => Ok((self.tokenizer.encode(text)?, true)),
+            Some(ids) => Ok(Answer { ids: ids.to_vec(), apart: false }),
+            None => Ok(Answer { ids: self.tokenizer.encode(text)?, apart: true }),
         }
     }
 
@@ -215,27 +222,24 @@ fn conversation<'t>(system: &'t str, prompt: &'t str, response: Option<&'t str>)
     system.into_iter().chain([user]).chain(assistant).collect()
 }
 
-fn joined(context: &[u32], answer: &[u32], tokens: usize, cut: Option<Cut>, apart: bool) -> Encoded {
-    let mut mask = vec![0; context.len()];
-    mask.resize(context.len() + answer.len(), 1);
-    Encoded { ids: [context, answer].concat(), mask, tokens, cut, apart }
+fn joined(context: &Prefix, answer: &Answer, tokens: usize, cut: Option<Cut>) -> Encoded {
+    let ids = [context.ids.as_slice(), &answer.ids].concat();
+    let mut mask = vec![0; context.ids.len()];
+    mask.resize(ids.len(), 1);
+    Encoded { ids, mask, tokens, cut, apart: answer.apart }
 }
 
 /// The longest of the prefixes that `ends` lists (each longer than the one before) whose ids fit into `room`: how many
 /// paragraphs it has, and its ids.
-fn longest_fitting<A>(
-    ends: &[usize],
-    room: usize,
-    encode: impl Fn(usize) -> Result<(Vec<u32>, A)>,
-) -> Result<Option<(usize, (Vec<u32>, A))>> {
+fn longest_fitting(ends: &[usize], room: usize, encode: impl Fn(usize) -> Result<Answer>) -> Result<Option<(usize, Answer)>> {
     let (mut low, mut high) = (0, ends.len());
     let mut best = None;
     while low < high {
         let middle = low + (high - low) / 2;
-        let encoded = encode(ends[middle])?;
-        if encoded.0.len() <= room {
+        let answer = encode(ends[middle])?;
+        if answer.ids.len() <= room {
             low = middle + 1;
-            best = Some((low, encoded));
+            best = Some((low, answer));
         } else {
             high = middle;
         }
