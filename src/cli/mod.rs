@@ -1,7 +1,11 @@
 //! The command line: clap definitions, one thin function a subcommand.
 
 mod bench;
+mod check;
+mod completions;
 mod diff;
+mod encode;
+mod init;
 mod style;
 
 use std::path::PathBuf;
@@ -9,6 +13,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+
+use crate::config::Workspace;
 
 /// Teach a language model a writer's voice.
 #[derive(Debug, Parser)]
@@ -24,9 +30,18 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Bench(bench::Args),
+    /// Make a private workspace
+    Init(init::Args),
+    /// Say what is wrong with the pairs and configs: problems, balance, leakage, duplicates, token budgets
+    Check(check::Args),
+    /// Show what a model is trained on: token ids, mask and text of each example
+    Encode(encode::Args),
     /// Show what a revision kept, cut, reworded and moved, sentence by sentence
     Diff(diff::Args),
+    /// Measure speed and memory at a model's true shape
+    Bench(bench::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
 }
 
 /// How a command ended when it did not fail: exit 0, or 1 where the work found problems.
@@ -50,8 +65,13 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(args: Args) -> Result<Outcome> {
-    match args.command {
-        Command::Bench(args) => bench::run(&args),
-        Command::Diff(args) => diff::run(&args),
+    let workspace = || Workspace::find(args.workspace.as_deref());
+    match &args.command {
+        Command::Bench(args) => bench::run(args),
+        Command::Init(args) => init::run(args),
+        Command::Check(args) => check::run(args, &workspace()?, |_, _| Ok(Vec::new())),
+        Command::Encode(args) => encode::run(args, &workspace()?),
+        Command::Diff(args) => diff::run(args),
+        Command::Completions(args) => completions::run(args),
     }
 }

@@ -1,185 +1,25 @@
-//! Training configs: `configs/*.yaml`, raw as written -> resolved [`Config`] in which nothing is optional.
+//! What a workspace says in `configs/*.yaml`: raw as written -> resolved values in which nothing is optional.
+//!
+//! Every reader here is strict: an unknown key, a value of the wrong type or out of range is a [`ConfigError`] that names the
+//! file, the line, and what is allowed.
 
-use serde::{Deserialize, Serialize};
+mod canaries;
+mod embedded;
+mod error;
+mod raw;
+mod rubric;
+mod sampling;
+mod templates;
+mod training;
+mod workspace;
+pub mod yaml;
 
-/// A resolved training config: every key has its value. `runs/<run>/manifest.yaml` holds it as it was used.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Config {
-    /// The file's stem, e.g. `pocket-llama-lora`; names runs.
-    pub name: String,
-    /// Hub id, local folder, or `pocket:llama` / `pocket:gpt2`.
-    pub model: String,
-    pub revision: String,
-    pub format: Format,
-    pub method: Method,
-    pub lora: Lora,
-    pub base_precision: Precision,
-    pub optimizer: Optimizer,
-    pub schedule: Schedule,
-    pub epochs: usize,
-    /// Examples a micro-step.
-    pub batch: usize,
-    /// Micro-steps an optimiser step.
-    pub accumulate: usize,
-    pub max_tokens: usize,
-    pub overlong: Overlong,
-    pub recompute: Recompute,
-    /// 0 turns clipping off.
-    pub clip_grad_norm: f64,
-    pub seed: u64,
-    pub validation: Validation,
-    pub evaluate_every: Every,
-    pub sample_every: Every,
-    /// Optimiser steps between checkpoints.
-    pub checkpoint_every: usize,
-    pub keep_best: KeepBest,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    Chat,
-    Plain,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Method {
-    Lora,
-    Full,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Lora {
-    pub rank: usize,
-    pub alpha: f64,
-    pub dropout: f64,
-    /// Hugging Face names of linear layers, e.g. `q_proj`.
-    pub targets: Vec<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    F32,
-    Bf16,
-    F16,
-    Nf4,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Optimizer {
-    pub name: OptimizerName,
-    pub learning_rate: f64,
-    pub weight_decay: f64,
-    pub betas: [f64; 2],
-    pub eps: f64,
-    pub state: StateType,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OptimizerName {
-    Adamw,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StateType {
-    F32,
-    Int8,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Schedule {
-    pub name: ScheduleName,
-    pub warmup_steps: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ScheduleName {
-    Constant,
-    Linear,
-    Cosine,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Overlong {
-    CutAtParagraph,
-    Skip,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Recompute {
-    Auto,
-    None,
-    Block,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Validation {
-    /// Share of the pairs held out, 0 to 0.5.
-    pub fraction: f64,
-    pub by: SplitBy,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SplitBy {
-    Source,
-}
-
-/// How often something happens while training: written `epoch`, `never`, or a number of optimiser steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Every {
-    Epoch,
-    Never,
-    Steps(usize),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum KeepBest {
-    /// The checkpoint with the lowest validation loss (the last one where nothing is held out).
-    Validation,
-    Last,
-}
-
-impl Serialize for Every {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Every::Epoch => serializer.serialize_str("epoch"),
-            Every::Never => serializer.serialize_str("never"),
-            Every::Steps(n) => serializer.serialize_u64(*n as u64),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Every {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl serde::de::Visitor<'_> for Visitor {
-            type Value = Every;
-            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-                f.write_str("`epoch`, `never` or a number of steps above 0")
-            }
-            fn visit_str<E: serde::de::Error>(self, v: &str) -> Result<Every, E> {
-                match v {
-                    "epoch" => Ok(Every::Epoch),
-                    "never" => Ok(Every::Never),
-                    _ => Err(E::invalid_value(serde::de::Unexpected::Str(v), &self)),
-                }
-            }
-            fn visit_u64<E: serde::de::Error>(self, v: u64) -> Result<Every, E> {
-                match v {
-                    0 => Err(E::invalid_value(serde::de::Unexpected::Unsigned(v), &self)),
-                    n => Ok(Every::Steps(n as usize)),
-                }
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
+pub use canaries::Canary;
+pub use embedded::EMBEDDED;
+pub use error::ConfigError;
+pub use raw::{load, parse};
+pub use rubric::{Dimension, Rubric};
+pub use sampling::Sampling;
+pub use templates::{ChatTemplate, PlainTemplate, Templates};
+pub use training::*;
+pub use workspace::Workspace;

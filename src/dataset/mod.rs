@@ -1,3 +1,23 @@
 //! Pairs -> token ids with a mask -> batches. Ids and mask are born together in one function and shifted together.
 
 pub mod batch;
+mod encode;
+mod model_text;
+mod set;
+mod split;
+mod stream;
+mod template;
+mod text;
+mod tokenizer;
+
+pub use batch::{Batch, Example, Part};
+pub use encode::{Cut, EncodeProblem, Encoded, Encoder, Reason};
+pub use model_text::{ModelText, context_length};
+pub use set::{Dataset, Left, Shortened, budgets};
+pub use split::{Leak, Leaks, split};
+pub use stream::TextStream;
+pub use template::{ChatTemplate, Message, Role};
+pub use tokenizer::{Tokenizer, TokenizerFiles};
+
+#[cfg(test)]
+mod testing;

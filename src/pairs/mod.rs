@@ -1,65 +1,19 @@
 //! Training pairs: one YAML file a pair, in four tiers, loaded without ever aborting and saved atomically.
 
-use serde::{Deserialize, Serialize};
+mod atomic;
+mod balance;
+mod canonical;
+mod lint;
+mod load;
+mod pair;
+mod problem;
+mod save;
 
-/// One training pair. `id` is the path below `pairs/` without `.yaml`, e.g. `tier1/quiet-car`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pair {
-    pub id: String,
-    pub tier: Tier,
-    /// The essay or Note the pair was made from; split and balance go by it.
-    pub source: String,
-    pub prompt: String,
-    pub response: String,
-    pub status: Status,
-    pub split: Split,
-    pub notes: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "u8", into = "u8")]
-pub enum Tier {
-    /// Rough draft -> finished essay.
-    Draft = 1,
-    /// Thesis or topic -> finished essay.
-    Topic = 2,
-    /// Opening -> continuation.
-    Opening = 3,
-    /// Thesis or topic -> finished Note.
-    Note = 4,
-}
-
-impl TryFrom<u8> for Tier {
-    type Error = String;
-    fn try_from(n: u8) -> Result<Self, String> {
-        match n {
-            1 => Ok(Tier::Draft),
-            2 => Ok(Tier::Topic),
-            3 => Ok(Tier::Opening),
-            4 => Ok(Tier::Note),
-            _ => Err(format!("tier must be 1, 2, 3 or 4, not {n}")),
-        }
-    }
-}
-
-impl From<Tier> for u8 {
-    fn from(tier: Tier) -> u8 {
-        tier as u8
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    Draft,
-    Ready,
-    Discarded,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Split {
-    Auto,
-    Train,
-    Validation,
-}
+pub use atomic::{create_atomically, write_atomically};
+pub use balance::{Balance, SourceCount, TierCount};
+pub use canonical::to_yaml;
+pub use lint::{Budget, Finding, Rule, lint, over_budget};
+pub use load::{LoadedPair, from_yaml, load, open};
+pub use pair::{Pair, Split, Status, Tier};
+pub use problem::{Level, Problem};
+pub use save::{Conflict, Fingerprint, SaveError, Undo, discard, file_of, save};

@@ -36,7 +36,7 @@ pub fn decode(q: &Tensor, keys: &Tensor, values: &Tensor, length: usize, heads: 
 
 /// The same in candle tensor ops, in chunks of queries so that scores never take more than a bounded part of memory.
 pub mod plain {
-    use candle_core::{D, DType, Result, Tensor};
+    use candle_core::{D, DType, Device, Result, Tensor};
 
     use super::Heads;
 
@@ -99,8 +99,18 @@ pub mod plain {
     fn scores(q: &Tensor, k: &Tensor, first: usize, rows: usize, heads: Heads) -> Result<Tensor> {
         let seen = first + rows;
         let scores = q.narrow(1, first, rows)?.matmul(&k.narrow(1, 0, seen)?.transpose(1, 2)?)?.to_dtype(DType::F32)?;
-        let mask: Vec<f32> = (0..rows).flat_map(|i| (0..seen).map(move |j| if j <= first + i { 0.0 } else { f32::NEG_INFINITY })).collect();
-        (scores * f64::from(heads.scale))?.broadcast_add(&Tensor::from_vec(mask, (1, rows, seen), q.device())?)
+        (scores * f64::from(heads.scale))?.broadcast_add(&mask(first, rows, q.device())?)
+    }
+
+    /// 0 where query `first + i` may see key j, minus infinity where it may not: (1, rows, first + rows). Made on the device: copying
+    /// it over took longer than the attention itself.
+    fn mask(first: usize, rows: usize, device: &Device) -> Result<Tensor> {
+        let seen = first + rows;
+        let queries = Tensor::arange(first as u32, seen as u32, device)?.reshape((1, rows, 1))?;
+        let keys = Tensor::arange(0, seen as u32, device)?.reshape((1, 1, seen))?;
+        let hidden = keys.broadcast_gt(&queries)?;
+        let zeros = Tensor::zeros((1, rows, seen), DType::F32, device)?;
+        hidden.where_cond(&Tensor::full(f32::NEG_INFINITY, (1, rows, seen), device)?, &zeros)
     }
 
     pub fn forward(qkv: &Tensor, lengths: &[usize], heads: Heads) -> Result<(Tensor, Tensor)> {

@@ -1,0 +1,143 @@
+//! `voicetune check`: what is wrong with the workspace's pairs and configs.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use super::{Outcome, style};
+use crate::config::{Config, ConfigError, Workspace};
+use crate::pairs::{self, Balance, Budget, Finding, Level, Pair, Problem, Rule};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Only pairs with `status: ready` are looked at, for only they are trained on.
+  error    a file that cannot be used; no ready pair; a pair twice; a source with more than 20 % of the pairs;
+           a source held out and trained on (`split: validation` and `split: train`)
+  warning  a source with more than 15 % or more than 4 of the pairs; one piece under two sources; an empty tier;
+           a draft without edits; a response much shorter than its prompt; a line ---; too many tokens for a model
+  note     a source with a single pair; one response for two prompts of a tier
+Shares count from 20 ready pairs on. Exit status: 1 if anything is an error, else 0.
+
+Examples:
+  voicetune check
+  voicetune check --config gpt2-xl-full --config llama-3.1-8b-lora
+  voicetune check --json | jq '.findings[] | select(.level == \"error\")'")]
+pub struct Args {
+    /// A training config to check the pairs against, by name or path; may be repeated [default: all in configs/]
+    #[arg(long = "config", value_name = "CONFIG")]
+    configs: Vec<String>,
+
+    /// Print one JSON object with "findings" and "budgets"
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `check --json` prints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Report {
+    findings: Vec<Finding>,
+    budgets: Vec<Budget>,
+}
+
+/// `count_tokens` gives the ready pairs' token budgets under a config; a failure of it is a finding about that config.
+pub fn run(args: &Args, workspace: &Workspace, count_tokens: impl Fn(&Config, &[Pair]) -> Result<Vec<Budget>>) -> Result<Outcome> {
+    let (pairs, problems) = pairs::load(&workspace.pairs());
+    let mut findings: Vec<Finding> = problems.into_iter().map(from_problem).collect();
+    findings.extend(other_files(workspace));
+    let (configs, broken) = training_configs(args, workspace)?;
+    findings.extend(broken);
+    let mut budgets = Vec::new();
+    for config in &configs {
+        match count_tokens(config, &pairs) {
+            Ok(counted) => budgets.extend(counted),
+            Err(error) => findings.push(about_config(Level::Warning, format!("{}: tokens not counted: {error:#}", config.name))),
+        }
+    }
+    findings.extend(pairs::lint(&pairs));
+    findings.extend(pairs::over_budget(&budgets));
+    findings.sort_by_key(|finding| finding.level);
+
+    let report = Report { findings, budgets };
+    let text = match args.json {
+        true => serde_json::to_string(&report).context("the report could not be written as JSON")? + "\n",
+        false => readable(&report, &Balance::of(&pairs), style::coloured(std::io::IsTerminal::is_terminal(&std::io::stdout()))),
+    };
+    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
+    let failed = report.findings.iter().any(|finding| finding.level == Level::Error);
+    Ok(if failed { Outcome::Problems } else { Outcome::Done })
+}
+
+fn from_problem(problem: Problem) -> Finding {
+    let id = problem.file.components().skip(1).collect::<std::path::PathBuf>();
+    let pair = id.to_str().and_then(|id| id.strip_suffix(".yaml")).map(String::from);
+    Finding { level: problem.level, rule: Rule::File, pair, message: problem.to_string() }
+}
+
+fn about_config(level: Level, message: String) -> Finding {
+    Finding { level, rule: Rule::Config, pair: None, message }
+}
+
+/// The config files that every command reads.
+fn other_files(workspace: &Workspace) -> Vec<Finding> {
+    let errors: [Option<ConfigError>; 4] =
+        [workspace.canaries().err(), workspace.rubric().err(), workspace.sampling().err(), workspace.templates().err()];
+    errors.into_iter().flatten().map(|error| about_config(Level::Error, error.to_string())).collect()
+}
+
+/// The configs asked for, else all; a broken one is a finding.
+fn training_configs(args: &Args, workspace: &Workspace) -> Result<(Vec<Config>, Vec<Finding>)> {
+    let wanted = match args.configs.is_empty() {
+        true => workspace.training_configs()?.iter().map(|path| name_of(path)).collect(),
+        false => args.configs.clone(),
+    };
+    let mut good = Vec::new();
+    let mut broken = Vec::new();
+    for name in wanted {
+        match workspace.config(&name) {
+            Ok(config) => good.push(config),
+            Err(error) => broken.push(about_config(Level::Error, error.to_string())),
+        }
+    }
+    Ok((good, broken))
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The report for people: findings, the gravest first, then how the pairs spread.
+fn readable(report: &Report, balance: &Balance, coloured: bool) -> String {
+    let mut out = String::new();
+    for finding in &report.findings {
+        let about = finding.pair.as_ref().filter(|_| finding.rule != Rule::File).map(|id| format!("{id}: ")).unwrap_or_default();
+        out.push_str(&format!("{} {about}{}\n", label(finding.level, coloured), finding.message));
+    }
+    if !report.findings.is_empty() {
+        out.push('\n');
+    }
+    for count in &balance.tiers {
+        let (ready, draft, discarded) = (count.ready, count.draft, count.discarded);
+        out.push_str(&format!("{}  {ready:>3} ready  {draft:>3} draft  {discarded:>3} discarded\n", count.tier.folder()));
+    }
+    out.push_str(&format!("{} ready pairs from {} sources", balance.ready, balance.sources.len()));
+    if !report.budgets.is_empty() {
+        let over = report.budgets.iter().filter(|budget| budget.tokens > budget.limit).count();
+        out.push_str(&format!(", {over} of {} token budgets exceeded", report.budgets.len()));
+    }
+    let totals = [(Level::Error, "error"), (Level::Warning, "warning"), (Level::Info, "note")].map(|(level, word)| {
+        let n = report.findings.iter().filter(|finding| finding.level == level).count();
+        format!("{n} {word}{}", if n == 1 { "" } else { "s" })
+    });
+    out.push_str(&format!("; {}\n", totals.join(", ")));
+    out
+}
+
+fn label(level: Level, coloured: bool) -> String {
+    let colour = match level {
+        Level::Error => "1;31",
+        Level::Warning => "33",
+        Level::Info => "36",
+    };
+    if coloured { format!("\x1b[{colour}m{}:\x1b[0m", level.word()) } else { format!("{}:", level.word()) }
+}

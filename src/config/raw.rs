@@ -1,0 +1,212 @@
+//! A training config as it is written: three required keys, a default for each of the others, and the limits of every value.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::yaml::{self, Fault, Given};
+use super::{
+    Config, ConfigError, Every, Format, KeepBest, Lora, Method, Optimizer, OptimizerName, Overlong, Precision, Recompute, Schedule,
+    ScheduleName, SplitBy, StateType, Validation,
+};
+
+/// Reads a training config and resolves it. The config is named after the file's stem.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let text = yaml::read_text(path).map_err(|fault| ConfigError::new(path, fault))?;
+    parse(path, &text)
+}
+
+/// Resolves the text of a training config; `file` names the config and stands in errors.
+pub fn parse(file: &Path, text: &str) -> Result<Config, ConfigError> {
+    let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    yaml::parse::<RawConfig>(text).and_then(|raw| raw.resolve(name)).map_err(|fault| ConfigError::new(file, fault))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawConfig {
+    model: Given<String>,
+    revision: Given<String>,
+    format: Given<Format>,
+    method: Given<Method>,
+    lora: RawLora,
+    base_precision: Given<Precision>,
+    optimizer: RawOptimizer,
+    schedule: RawSchedule,
+    epochs: Given<usize>,
+    batch: Given<usize>,
+    accumulate: Given<usize>,
+    max_tokens: Given<usize>,
+    overlong: Given<Overlong>,
+    recompute: Given<Recompute>,
+    clip_grad_norm: Given<f64>,
+    seed: Given<u64>,
+    validation: RawValidation,
+    evaluate_every: Given<Every>,
+    sample_every: Given<Every>,
+    checkpoint_every: Given<usize>,
+    keep_best: Given<KeepBest>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawLora {
+    rank: Given<usize>,
+    alpha: Given<f64>,
+    dropout: Given<f64>,
+    targets: Given<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawOptimizer {
+    name: Given<OptimizerName>,
+    learning_rate: Given<f64>,
+    weight_decay: Given<f64>,
+    betas: Given<[f64; 2]>,
+    eps: Given<f64>,
+    state: Given<StateType>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawSchedule {
+    name: Given<ScheduleName>,
+    warmup_steps: Given<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawValidation {
+    fraction: Given<f64>,
+    by: Given<SplitBy>,
+}
+
+impl RawConfig {
+    fn resolve(self, name: String) -> Result<Config, Fault> {
+        self.require_keys()?;
+        self.refuse_training_nf4()?;
+        Ok(Config {
+            name,
+            model: self.model.within("model", String::new(), "a hub id, a folder, pocket:llama or pocket:gpt2", filled)?,
+            revision: self.revision.within("revision", "main".into(), "a branch, tag or commit", filled)?,
+            format: self.format.required("format")?,
+            method: self.method.required("method")?,
+            lora: self.lora.resolve()?,
+            base_precision: self.base_precision.or(Precision::Bf16),
+            optimizer: self.optimizer.resolve()?,
+            schedule: self.schedule.resolve(),
+            epochs: self.epochs.within("epochs", 3, ONE_OR_MORE, at_least_one)?,
+            batch: self.batch.within("batch", 1, ONE_OR_MORE, at_least_one)?,
+            accumulate: self.accumulate.within("accumulate", 1, ONE_OR_MORE, at_least_one)?,
+            // One token predicts the next, so a single one trains nothing.
+            max_tokens: self.max_tokens.within("max_tokens", 2048, "2 or more", |&n| n >= 2)?,
+            overlong: self.overlong.or(Overlong::CutAtParagraph),
+            recompute: self.recompute.or(Recompute::Auto),
+            clip_grad_norm: self.clip_grad_norm.within("clip_grad_norm", 1.0, "0 (no clipping) or above", not_negative)?,
+            seed: self.seed.or(42),
+            validation: self.validation.resolve()?,
+            evaluate_every: self.evaluate_every.or(Every::Epoch),
+            sample_every: self.sample_every.or(Every::Epoch),
+            checkpoint_every: self.checkpoint_every.within("checkpoint_every", 50, ONE_OR_MORE, at_least_one)?,
+            keep_best: self.keep_best.or(KeepBest::Validation),
+        })
+    }
+
+    /// Names all missing keys at once, so that a new file is not mended one run at a time.
+    fn require_keys(&self) -> Result<(), Fault> {
+        let keys =
+            [("model", self.model.get().is_some()), ("format", self.format.get().is_some()), ("method", self.method.get().is_some())];
+        let missing: Vec<String> = keys.iter().filter(|(_, given)| !given).map(|(key, _)| format!("`{key}`")).collect();
+        match missing.as_slice() {
+            [] => Ok(()),
+            [key] => Err(Fault { line: None, message: format!("the key {key} is missing; add it") }),
+            keys => Err(Fault { line: None, message: format!("the keys {} are missing; add them", keys.join(" and ")) }),
+        }
+    }
+
+    fn refuse_training_nf4(&self) -> Result<(), Fault> {
+        match (self.method.get(), self.base_precision.get()) {
+            (Some(Method::Full), Some(Precision::Nf4)) => Err(Fault {
+                line: self.base_precision.line(),
+                message: "`base_precision: nf4` cannot be trained in full, only under an adapter; use `method: lora`, or bf16, f16 or f32"
+                    .into(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl RawLora {
+    fn resolve(self) -> Result<Lora, Fault> {
+        Ok(Lora {
+            rank: self.rank.within("lora.rank", 16, ONE_OR_MORE, at_least_one)?,
+            alpha: self.alpha.within("lora.alpha", 32.0, ABOVE_ZERO, above_zero)?,
+            dropout: self.dropout.within("lora.dropout", 0.05, "from 0 to below 1", share_below_one)?,
+            targets: self.targets.within("lora.targets", all_linear_layers(), "a list of layer names, each once", |names| {
+                !names.is_empty() && names.iter().enumerate().all(|(i, name)| filled(name) && !names[..i].contains(name))
+            })?,
+        })
+    }
+}
+
+impl RawOptimizer {
+    fn resolve(self) -> Result<Optimizer, Fault> {
+        Ok(Optimizer {
+            name: self.name.or(OptimizerName::Adamw),
+            learning_rate: self.learning_rate.within("optimizer.learning_rate", 1e-4, ABOVE_ZERO, above_zero)?,
+            weight_decay: self.weight_decay.within("optimizer.weight_decay", 0.0, "0 or above", not_negative)?,
+            betas: self
+                .betas
+                .within("optimizer.betas", [0.9, 0.999], "two numbers from 0 to below 1", |betas| betas.iter().all(share_below_one))?,
+            eps: self.eps.within("optimizer.eps", 1e-8, ABOVE_ZERO, above_zero)?,
+            state: self.state.or(StateType::F32),
+        })
+    }
+}
+
+impl RawSchedule {
+    fn resolve(self) -> Schedule {
+        Schedule { name: self.name.or(ScheduleName::Cosine), warmup_steps: self.warmup_steps.or(10) }
+    }
+}
+
+impl RawValidation {
+    fn resolve(self) -> Result<Validation, Fault> {
+        Ok(Validation {
+            fraction: self.fraction.within("validation.fraction", 0.07, "from 0 to 0.5", |&share| (0.0..=0.5).contains(&share))?,
+            by: self.by.or(SplitBy::Source),
+        })
+    }
+}
+
+const ONE_OR_MORE: &str = "1 or more";
+const ABOVE_ZERO: &str = "above 0";
+
+fn all_linear_layers() -> Vec<String> {
+    ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"].map(String::from).to_vec()
+}
+
+fn filled(text: impl AsRef<str>) -> bool {
+    !text.as_ref().trim().is_empty()
+}
+
+fn at_least_one(n: &usize) -> bool {
+    *n >= 1
+}
+
+/// Infinity and NaN are numbers to YAML, so they are refused here.
+fn above_zero(x: &f64) -> bool {
+    x.is_finite() && *x > 0.0
+}
+
+fn not_negative(x: &f64) -> bool {
+    x.is_finite() && *x >= 0.0
+}
+
+fn share_below_one(x: &f64) -> bool {
+    (0.0..1.0).contains(x)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! `configs/sampling.yaml`: how outputs are drawn, the same for every arm so that they compare.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::yaml::{self, Fault, Given};
+
+/// Sampling settings, applied in Hugging Face's order: repetition penalty, temperature, top-k, top-p.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sampling {
+    /// 0 takes the likeliest token each time.
+    pub temperature: f64,
+    pub top_p: f64,
+    /// 0 turns the limit off.
+    pub top_k: usize,
+    /// 1 turns the penalty off.
+    pub repetition_penalty: f64,
+    pub max_new_tokens: usize,
+    /// Lower limits for models that see less, by the config's [short name](super::Config::short_name).
+    pub max_new_tokens_by_model: BTreeMap<String, usize>,
+    /// Outputs drawn for each prompt and arm.
+    pub samples: usize,
+    /// The first sample's seed; each further one adds 1.
+    pub seed: u64,
+}
+
+impl Sampling {
+    /// The most tokens a model may write, given the short name of its config.
+    pub fn max_new_tokens_for(&self, short_name: &str) -> usize {
+        self.max_new_tokens_by_model.get(short_name).copied().unwrap_or(self.max_new_tokens)
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawSampling {
+    temperature: Given<f64>,
+    top_p: Given<f64>,
+    top_k: Given<usize>,
+    repetition_penalty: Given<f64>,
+    max_new_tokens: Given<usize>,
+    max_new_tokens_by_model: Given<BTreeMap<String, usize>>,
+    samples: Given<usize>,
+    seed: Given<u64>,
+}
+
+/// An empty text gives the defaults.
+pub(super) fn parse(text: &str) -> Result<Sampling, Fault> {
+    let raw: RawSampling = yaml::parse(text)?;
+    Ok(Sampling {
+        temperature: raw
+            .temperature
+            .within("temperature", 0.8, "from 0 (always the likeliest token) to 10", |t| (0.0..=10.0).contains(t))?,
+        top_p: raw.top_p.within("top_p", 0.9, "above 0 and at most 1 (off)", |&p| p > 0.0 && p <= 1.0)?,
+        top_k: raw.top_k.or(50),
+        repetition_penalty: raw
+            .repetition_penalty
+            .within("repetition_penalty", 1.1, "above 0; 1 turns it off", |&penalty| penalty.is_finite() && penalty > 0.0)?,
+        max_new_tokens: raw.max_new_tokens.within("max_new_tokens", 1024, "1 or more", |&n| n >= 1)?,
+        max_new_tokens_by_model: raw.max_new_tokens_by_model.within(
+            "max_new_tokens_by_model",
+            default_by_model(),
+            "1 or more for each model",
+            |map| map.values().all(|&n| n >= 1),
+        )?,
+        samples: raw.samples.within("samples", 5, "1 or more", |&n| n >= 1)?,
+        seed: raw.seed.or(42),
+    })
+}
+
+/// GPT-2 has 1,024 positions for prompt and output together; the pocket models lose the thread sooner still.
+fn default_by_model() -> BTreeMap<String, usize> {
+    [("gpt2", 512), ("pocket-llama", 200), ("pocket-gpt2", 200)].map(|(name, n)| (name.to_string(), n)).into()
+}

@@ -1,0 +1,162 @@
+//! Saving pairs: atomically, and never over a change that was made to the file since it was read.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::atomic::{create_atomically, write_atomically};
+use super::{LoadedPair, Pair, Status, Tier, to_yaml};
+
+/// A file's state: what must still hold for it to be overwritten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fingerprint {
+    /// There was no file: the pair is new.
+    Absent,
+    Sha256([u8; 32]),
+}
+
+impl Fingerprint {
+    pub fn of(bytes: &[u8]) -> Self {
+        Fingerprint::Sha256(Sha256::digest(bytes).into())
+    }
+}
+
+/// Why a pair was not saved. Nothing was written then.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveError {
+    #[error("{}: changed on disk since it was read; keep yours, take theirs, or look at both", .0.file.display())]
+    Conflict(Box<Conflict>),
+    #[error("`{id}` cannot be a pair's name: it must be {}/ and a file name without blanks at its ends, slashes or a leading dot", tier.folder())]
+    Name { id: String, tier: Tier },
+    #[error("{}: not saved, the disk is full; free some space and save again", file.display())]
+    DiskFull { file: PathBuf },
+    #[error("{}: not saved: {cause}; check that the folder is there and that you may write to it", file.display())]
+    Io { file: PathBuf, cause: io::Error },
+}
+
+/// Both versions of a file that was changed by someone else meanwhile. To keep mine, save again with `fingerprint`; to take theirs,
+/// open the pair again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    pub file: PathBuf,
+    /// The text that was to be saved.
+    pub mine: String,
+    /// The text on disk, none where the file was deleted. Bytes that are not UTF-8 are shown as U+FFFD.
+    pub theirs: Option<String>,
+    /// The state on disk that `theirs` shows.
+    pub fingerprint: Fingerprint,
+}
+
+/// The file of a pair.
+pub fn file_of(pairs: &Path, id: &str) -> PathBuf {
+    pairs.join(format!("{id}.yaml"))
+}
+
+/// Saves a pair in its canonical form, if the file is still as `read` says, and returns the file's new state.
+///
+/// Between the look at the file and the rename lies a moment in which another program's change would be lost; files have no way
+/// to close it.
+pub fn save(pairs: &Path, pair: &Pair, read: Fingerprint) -> Result<Fingerprint, SaveError> {
+    let name = pair.id.strip_prefix(pair.tier.folder()).and_then(|rest| rest.strip_prefix('/'));
+    if !name.is_some_and(is_file_name) {
+        return Err(SaveError::Name { id: pair.id.clone(), tier: pair.tier });
+    }
+    replace(&file_of(pairs, &pair.id), to_yaml(pair).as_bytes(), read)
+}
+
+/// Sets a pair's status to discarded. What is returned takes that back.
+pub fn discard(pairs: &Path, loaded: &LoadedPair) -> Result<Undo, SaveError> {
+    let file = file_of(pairs, &loaded.pair.id);
+    // Where the file is gone, `save` says so.
+    let before = on_disk(&file).map_err(|cause| failed(&file, cause))?.unwrap_or_default();
+    let after = save(pairs, &Pair { status: Status::Discarded, ..loaded.pair.clone() }, loaded.fingerprint)?;
+    Ok(Undo { file, before, after })
+}
+
+/// Puts a file back as it was, to the byte, comments included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undo {
+    file: PathBuf,
+    before: Vec<u8>,
+    after: Fingerprint,
+}
+
+impl Undo {
+    /// Refused with a conflict if the file has been changed since.
+    pub fn apply(&self) -> Result<Fingerprint, SaveError> {
+        replace(&self.file, &self.before, self.after)
+    }
+}
+
+fn replace(file: &Path, bytes: &[u8], read: Fingerprint) -> Result<Fingerprint, SaveError> {
+    let conflict = |theirs: Option<Vec<u8>>| {
+        let fingerprint = theirs.as_deref().map_or(Fingerprint::Absent, Fingerprint::of);
+        let [mine, theirs] = [Some(bytes), theirs.as_deref()].map(|bytes| bytes.map(|b| String::from_utf8_lossy(b).into_owned()));
+        SaveError::Conflict(Box::new(Conflict { file: file.to_path_buf(), mine: mine.unwrap_or_default(), theirs, fingerprint }))
+    };
+    let on_disk = on_disk(file).map_err(|cause| failed(file, cause))?;
+    if on_disk.as_deref().map_or(Fingerprint::Absent, Fingerprint::of) != read {
+        return Err(conflict(on_disk));
+    }
+    let fill = |out: &mut fs::File| out.write_all(bytes);
+    let written = match read {
+        Fingerprint::Sha256(_) => write_atomically(file, fill),
+        Fingerprint::Absent => make_folder(file).and_then(|()| create_atomically(file, fill)),
+    };
+    match written {
+        Ok(()) => Ok(Fingerprint::of(bytes)),
+        Err(error) if read == Fingerprint::Absent && error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(conflict(self::on_disk(file).map_err(|cause| failed(file, cause))?))
+        }
+        Err(cause) => Err(failed(file, cause)),
+    }
+}
+
+fn on_disk(file: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(file) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A tier's folder may be missing, since git keeps no empty ones.
+fn make_folder(file: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    match file.parent() {
+        Some(folder) => fs::DirBuilder::new().recursive(true).mode(0o700).create(folder),
+        None => Ok(()),
+    }
+}
+
+fn failed(file: &Path, cause: io::Error) -> SaveError {
+    let file = file.to_path_buf();
+    match cause.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => SaveError::DiskFull { file },
+        _ => SaveError::Io { file, cause },
+    }
+}
+
+fn is_file_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with('.')
+        && name.trim() == name
+        && name.len() <= 200
+        && !name.chars().any(|c| c.is_control() || matches!(c, '/' | '\\' | ':'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_said_to_be_one() {
+        let file = Path::new("pairs/tier1/x.yaml");
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            let message = failed(file, kind.into()).to_string();
+            assert_eq!(message, "pairs/tier1/x.yaml: not saved, the disk is full; free some space and save again");
+        }
+    }
+}

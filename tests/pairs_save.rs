@@ -1,0 +1,141 @@
+//! Saving: never over someone else's change, never half, and a discard can be taken back.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use voicetune::pairs::{Conflict, Fingerprint, Pair, SaveError, Split, Status, Tier, discard, open, save, to_yaml};
+
+fn pair() -> Pair {
+    Pair {
+        id: "tier1/x".into(),
+        tier: Tier::Draft,
+        source: "s".into(),
+        prompt: "A draft.\n".into(),
+        response: "A piece.\n".into(),
+        status: Status::Ready,
+        split: Split::Auto,
+        notes: String::new(),
+    }
+}
+
+/// A `pairs/` with the one pair in it.
+fn saved() -> (tempfile::TempDir, PathBuf, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let pairs = dir.path().join("pairs");
+    save(&pairs, &pair(), Fingerprint::Absent).unwrap();
+    let file = pairs.join("tier1/x.yaml");
+    (dir, pairs, file)
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn conflict(result: Result<Fingerprint, SaveError>) -> Conflict {
+    match result {
+        Err(SaveError::Conflict(conflict)) => *conflict,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_saved_file_is_private_and_alone() {
+    let (_dir, pairs, file) = saved();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let loaded = open(&pairs, "tier1/x").unwrap();
+    let changed = Pair { notes: "n".into(), ..loaded.pair };
+    let fingerprint = save(&pairs, &changed, loaded.fingerprint).unwrap();
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(names(&pairs.join("tier1")), ["x.yaml"]);
+    // What `save` returns is what the next save needs.
+    save(&pairs, &pair(), fingerprint).unwrap();
+    assert_eq!(open(&pairs, "tier1/x").unwrap().pair, pair());
+}
+
+#[test]
+fn a_file_changed_since_it_was_read_is_not_overwritten() {
+    let (_dir, pairs, file) = saved();
+    let loaded = open(&pairs, "tier1/x").unwrap();
+    let theirs = to_yaml(&Pair { response: "Their piece.\n".into(), ..pair() });
+    fs::write(&file, &theirs).unwrap();
+    let mine = Pair { response: "My piece.\n".into(), ..loaded.pair };
+
+    let result = save(&pairs, &mine, loaded.fingerprint);
+    assert_eq!(
+        result.as_ref().unwrap_err().to_string(),
+        format!("{}: changed on disk since it was read; keep yours, take theirs, or look at both", file.display())
+    );
+    let conflict = conflict(result);
+    assert_eq!((&conflict.mine, conflict.theirs.as_ref(), &conflict.file), (&to_yaml(&mine), Some(&theirs), &file));
+    assert_eq!(fs::read_to_string(&file).unwrap(), theirs);
+
+    // Take theirs.
+    assert_eq!(open(&pairs, "tier1/x").unwrap().pair.response, "Their piece.\n");
+    // Keep mine.
+    save(&pairs, &mine, conflict.fingerprint).unwrap();
+    assert_eq!(fs::read_to_string(&file).unwrap(), conflict.mine);
+}
+
+#[test]
+fn a_file_that_was_deleted_or_made_meanwhile_is_a_conflict() {
+    let (_dir, pairs, file) = saved();
+    let loaded = open(&pairs, "tier1/x").unwrap();
+    let made = conflict(save(&pairs, &pair(), Fingerprint::Absent));
+    assert_eq!((made.theirs.unwrap(), made.fingerprint), (to_yaml(&pair()), loaded.fingerprint));
+
+    fs::remove_file(&file).unwrap();
+    let deleted = conflict(save(&pairs, &pair(), loaded.fingerprint));
+    assert_eq!((deleted.theirs, deleted.fingerprint), (None, Fingerprint::Absent));
+    assert!(!file.exists());
+    save(&pairs, &pair(), deleted.fingerprint).unwrap();
+    assert!(file.exists());
+}
+
+#[test]
+fn a_discard_is_taken_back_to_the_byte() {
+    let (_dir, pairs, file) = saved();
+    let by_hand = format!("# A comment of mine.\n{}", to_yaml(&pair()));
+    fs::write(&file, &by_hand).unwrap();
+    let undo = discard(&pairs, &open(&pairs, "tier1/x").unwrap()).unwrap();
+    assert_eq!(open(&pairs, "tier1/x").unwrap().pair, Pair { status: Status::Discarded, ..pair() });
+    undo.apply().unwrap();
+    assert_eq!(fs::read_to_string(&file).unwrap(), by_hand);
+}
+
+#[test]
+fn neither_a_discard_nor_its_undo_goes_over_a_change() {
+    let (_dir, pairs, file) = saved();
+    let loaded = open(&pairs, "tier1/x").unwrap();
+    let changed = to_yaml(&Pair { notes: "changed".into(), ..pair() });
+    fs::write(&file, &changed).unwrap();
+    assert!(matches!(discard(&pairs, &loaded), Err(SaveError::Conflict(_))));
+    let undo = discard(&pairs, &open(&pairs, "tier1/x").unwrap()).unwrap();
+    fs::write(&file, &changed).unwrap();
+    assert_eq!(conflict(undo.apply()).theirs, Some(changed));
+}
+
+#[test]
+fn a_name_that_is_not_one_in_its_tier_is_refused() {
+    let (_dir, pairs, _file) = saved();
+    let long = format!("tier1/{}", "x".repeat(201));
+    for id in ["x", "tier2/x", "tier1/", "tier1/../x", "tier1/a/b", "tier1/.x", "tier1/ x", "tier1/a\nb", "tier1/c:d", &long] {
+        let result = save(&pairs, &Pair { id: id.into(), ..pair() }, Fingerprint::Absent);
+        assert!(matches!(result, Err(SaveError::Name { .. })), "{id}: {result:?}");
+    }
+    assert_eq!(names(&pairs), ["tier1"]);
+    assert_eq!(names(&pairs.join("tier1")), ["x.yaml"]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let pairs = dir.path().join("pairs");
+    fs::write(&pairs, "a file where the folder should be").unwrap();
+    let error = save(&pairs, &pair(), Fingerprint::Absent).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("{}/tier1/x.yaml: not saved: ", pairs.display())), "{error}");
+    assert!(error.ends_with("; check that the folder is there and that you may write to it"), "{error}");
+}
