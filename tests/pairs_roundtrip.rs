@@ -151,3 +151,14 @@ fn a_source_is_plain_only_where_no_reader_takes_it_for_something_else() {
     let long = "a long name ".repeat(20);
     check(long.trim(), long.trim());
 }
+
+#[test]
+fn the_sample_pairs_are_written_again_to_the_byte() {
+    let pairs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("pairs");
+    let (good, problems) = load(&pairs);
+    assert_eq!(problems, []);
+    assert!(!good.is_empty());
+    for pair in good {
+        assert_eq!(to_yaml(&pair), fs::read_to_string(file_of(&pairs, &pair.id)).unwrap(), "{}", pair.id);
+    }
+}

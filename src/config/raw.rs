@@ -88,8 +88,8 @@ impl RawConfig {
         self.refuse_training_nf4()?;
         Ok(Config {
             name,
-            model: self.model.within("model", String::new(), "a hub id, a folder, pocket:llama or pocket:gpt2", filled)?,
-            revision: self.revision.within("revision", "main".into(), "a branch, tag or commit", filled)?,
+            model: self.model.within("model", String::new(), "a hub id, a folder, pocket:llama or pocket:gpt2", |id| filled(id))?,
+            revision: self.revision.within("revision", "main".into(), "a branch, tag or commit", |name| filled(name))?,
             format: self.format.required("format")?,
             method: self.method.required("method")?,
             lora: self.lora.resolve()?,
@@ -187,8 +187,8 @@ fn all_linear_layers() -> Vec<String> {
     ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"].map(String::from).to_vec()
 }
 
-fn filled(text: impl AsRef<str>) -> bool {
-    !text.as_ref().trim().is_empty()
+fn filled(text: &str) -> bool {
+    !text.trim().is_empty()
 }
 
 fn at_least_one(n: &usize) -> bool {

@@ -125,19 +125,10 @@ fn what_is_wrong_is_said_with_file_and_line() {
     check("lora: 16\n", "configs/c.yaml:4: `lora: 16`: expected keys and values, not a single value");
     check("lora:\n", "configs/c.yaml:4: `lora:`: expected keys and values, not a single value");
     check("lora: {targets: q_proj}\n", "configs/c.yaml:4: `lora: {targets: q_proj}`: expected a list, such as [a, b]");
-    check(
-        "optimizer: {betas: [0.9]}\n",
-        "configs/c.yaml:4: `optimizer: {betas: [0.9]}`: expected an array of length 2, found 1",
-    );
-    check(
-        "evaluate_every: often\n",
-        "configs/c.yaml:4: `evaluate_every: often`: expected `epoch`, `never` or a number of steps above 0",
-    );
+    check("optimizer: {betas: [0.9]}\n", "configs/c.yaml:4: `optimizer: {betas: [0.9]}`: expected an array of length 2, found 1");
+    check("evaluate_every: often\n", "configs/c.yaml:4: `evaluate_every: often`: expected `epoch`, `never` or a number of steps above 0");
     check("evaluate_every: 0\n", "configs/c.yaml:4: `evaluate_every: 0`: expected `epoch`, `never` or a number of steps above 0");
-    check(
-        "base_precision: fp16\n",
-        "configs/c.yaml:4: `base_precision: fp16`: `fp16` is not allowed; it is one of f32, bf16, f16, nf4",
-    );
+    check("base_precision: fp16\n", "configs/c.yaml:4: `base_precision: fp16`: `fp16` is not allowed; it is one of f32, bf16, f16, nf4");
     check("optimizer:\n  name: sgd\n", "configs/c.yaml:5: `name: sgd`: `sgd` is not allowed; it is one of adamw");
     // Ranges.
     check("epochs: 0\n", "configs/c.yaml:4: `epochs` must be 1 or more, not 0");
@@ -155,20 +146,14 @@ fn what_is_wrong_is_said_with_file_and_line() {
     check("optimizer: {learning_rate: 0}\n", "configs/c.yaml:4: `optimizer.learning_rate` must be above 0, not 0.0");
     check("optimizer: {learning_rate: .inf}\n", "configs/c.yaml:4: `optimizer.learning_rate` must be above 0, not inf");
     check("optimizer: {learning_rate: .nan}\n", "configs/c.yaml:4: `optimizer.learning_rate` must be above 0, not NaN");
-    check(
-        "optimizer: {betas: [0.9, 1]}\n",
-        "configs/c.yaml:4: `optimizer.betas` must be two numbers from 0 to below 1, not [0.9, 1.0]",
-    );
+    check("optimizer: {betas: [0.9, 1]}\n", "configs/c.yaml:4: `optimizer.betas` must be two numbers from 0 to below 1, not [0.9, 1.0]");
     check("optimizer: {weight_decay: -0.1}\n", "configs/c.yaml:4: `optimizer.weight_decay` must be 0 or above, not -0.1");
     check("optimizer: {eps: 0}\n", "configs/c.yaml:4: `optimizer.eps` must be above 0, not 0.0");
     check("validation: {fraction: 0.6}\n", "configs/c.yaml:4: `validation.fraction` must be from 0 to 0.5, not 0.6");
     // YAML.
     check("epochs: [3]\n", "configs/c.yaml:4: `epochs: [3]`: expected a single value");
     check("epochs 3\n", "configs/c.yaml:4: `epochs 3`: this is not YAML: simple key expected ':'");
-    check(
-        "---\nepochs: 3\n",
-        "configs/c.yaml:4: this line ends the document, as it is not indented; indent it like the text around it",
-    );
+    check("---\nepochs: 3\n", "configs/c.yaml:4: this line ends the document, as it is not indented; indent it like the text around it");
 }
 
 #[test]
