@@ -9,7 +9,7 @@ use crate::engine::cpu;
 /// `into + scale * a b` for into (M, N), a (M, K), b (K, N); takes `into` whole, whose memory becomes the result's on the CPU.
 pub fn add_product(into: Tensor, a: &Tensor, b: &Tensor, scale: f64) -> Result<Tensor> {
     if !cpu::applies(&into) {
-        let product = (a.matmul(b)?.to_dtype(into.dtype())? * scale)?;
+        let product = (for_blas(a)?.matmul(&for_blas(b)?)?.to_dtype(into.dtype())? * scale)?;
         return into + product;
     }
     let (a, b, stride) = (cpu::matrix(a)?, cpu::matrix(b)?, into.dim(1)?);
@@ -61,7 +61,7 @@ pub(super) fn plain_add_columns(into: &Tensor, parts: &[Columns], rows: usize, s
         if part.at > at {
             pieces.push(zeros(part.at - at)?);
         }
-        pieces.push((part.a.matmul(&part.b)? * scale)?.to_dtype(into.dtype())?);
+        pieces.push((for_blas(&part.a)?.matmul(&for_blas(&part.b)?)? * scale)?.to_dtype(into.dtype())?);
         at = part.at + part.b.dim(1)?;
     }
     if at < width {
@@ -69,6 +69,11 @@ pub(super) fn plain_add_columns(into: &Tensor, parts: &[Columns], rows: usize, s
     }
     let changed = (into.narrow(0, n - rows, rows)? + Tensor::cat(&pieces, 1)?)?;
     if rows == n { Ok(changed) } else { Tensor::cat(&[into.narrow(0, 0, n - rows)?, changed], 0) }
+}
+
+/// cuBLAS through candle takes a matrix or its transpose; rows that lie apart are copied together first.
+pub fn for_blas(x: &Tensor) -> Result<Tensor> {
+    if x.is_contiguous() || x.t()?.is_contiguous() || x.device().is_cpu() { Ok(x.clone()) } else { x.contiguous() }
 }
 
 /// x (B, K), w (N, K) -> x w^T (B, N) for a few rows, as decoding has them. On the CPU a row's result does not depend on the
