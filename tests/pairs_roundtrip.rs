@@ -101,10 +101,10 @@ response: |-
   The piece.
 status: ready
 split: auto
-notes: |-
-  For the autumn letter.
+notes: \"For the autumn letter.\"
 ";
     assert_eq!(to_yaml(&ready), expected);
+    assert!(to_yaml(&Pair { notes: "One.\nTwo.".into(), ..ready }).ends_with("notes: |-\n  One.\n  Two.\n"));
     assert!(to_yaml(&pair("a", "b")).ends_with("notes: \"\"\n"));
 }
 

@@ -12,12 +12,13 @@ use crate::pairs::{self, Balance, Budget, Finding, Level, Pair, Problem, Rule};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Only pairs with `status: ready` are looked at, for only they are trained on.
-  error    a file that cannot be used; no ready pair; a pair twice; a source with more than 20 % of the pairs;
-           a source held out and trained on (`split: validation` and `split: train`)
-  warning  a source with more than 15 % or more than 4 of the pairs; one piece under two sources; an empty tier;
-           a draft without edits; a response much shorter than its prompt; a line ---; too many tokens for a model
-  note     a source with a single pair; one response for two prompts of a tier
-Shares count from 20 ready pairs on. Exit status: 1 if anything is an error, else 0.
+  error    a file that cannot be used; no ready pair; a pair twice;
+           a source held out and trained on; a source with over 20 % of the pairs
+  warning  a source with over 15 % or more than 4 of the pairs; an empty tier;
+           one piece under two sources; a draft without edits; a line ---;
+           a response far shorter than its prompt; too many tokens for a model
+  note     a source with a single pair; one response to two prompts of a tier
+Shares count from 20 ready pairs on. Exit status: 1 if anything is an error.
 
 Examples:
   voicetune check
@@ -134,10 +135,10 @@ fn readable(report: &Report, balance: &Balance, coloured: bool) -> String {
 }
 
 fn label(level: Level, coloured: bool) -> String {
-    let colour = match level {
-        Level::Error => "1;31",
-        Level::Warning => "33",
-        Level::Info => "36",
+    let (word, colour) = match level {
+        Level::Error => ("error", "1;31"),
+        Level::Warning => ("warning", "33"),
+        Level::Info => ("note", "36"),
     };
-    if coloured { format!("\x1b[{colour}m{}:\x1b[0m", level.word()) } else { format!("{}:", level.word()) }
+    if coloured { format!("\x1b[{colour}m{word}:\x1b[0m") } else { format!("{word}:") }
 }

@@ -12,7 +12,7 @@ pub fn to_yaml(pair: &Pair) -> String {
         format!("response: {}", prose(response)),
         format!("status: {}\n", status.word()),
         format!("split: {}\n", split.word()),
-        format!("notes: {}", prose(notes)),
+        format!("notes: {}", note(notes)),
     ]
     .concat()
 }
@@ -25,6 +25,11 @@ fn prose(text: &str) -> String {
         true => quoted(text),
         false => block(text),
     }
+}
+
+/// A note of one line stays on the line of its key.
+fn note(text: &str) -> String {
+    if text.contains('\n') { prose(text) } else { quoted(text) }
 }
 
 /// A literal block. serde-saphyr's `LitStr` writes the same but for one case: it gives an indentation indicator before leading
