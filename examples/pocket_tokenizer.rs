@@ -1,5 +1,5 @@
 //! Trains the tokenizers of the pocket models: one set of byte-level merges over a folder of prose, written in the Hugging
-//! Face layout of each architecture, beside the `config.json` that the model is trained with.
+//! Face layout of each architecture. The models' shapes, `config.json`, are checked in beside them and not touched.
 //!
 //!     cargo run --release --example pocket_tokenizer -- CORPUS [OUT]
 //!
@@ -131,40 +131,11 @@ fn write_llama(folder: &Path, merges: BPE) -> Result<()> {
             "eos_token": "<|eot_id|>",
             "clean_up_tokenization_spaces": false,
             "model_input_names": ["input_ids", "attention_mask"],
-            "model_max_length": 4096,
+            "model_max_length": 2048,
             "chat_template": CHAT_TEMPLATE,
         }),
     )?;
-    write(folder, "generation_config.json", &json!({ "bos_token_id": bos, "eos_token_id": [end, turn], "do_sample": true }))?;
-    write(
-        folder,
-        "config.json",
-        &json!({
-            "architectures": ["LlamaForCausalLM"],
-            "model_type": "llama",
-            "vocab_size": VOCABULARY,
-            "hidden_size": 256,
-            "intermediate_size": 688,
-            "num_hidden_layers": 6,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "head_dim": 64,
-            "hidden_act": "silu",
-            "max_position_embeddings": 4096,
-            "rms_norm_eps": 1e-5,
-            "rope_theta": 10000.0,
-            "rope_scaling": null,
-            "attention_bias": false,
-            "attention_dropout": 0.0,
-            "mlp_bias": false,
-            "tie_word_embeddings": true,
-            "initializer_range": 0.02,
-            "bos_token_id": bos,
-            "eos_token_id": [end, turn],
-            "torch_dtype": "float16",
-            "use_cache": true,
-        }),
-    )
+    write(folder, "generation_config.json", &json!({ "bos_token_id": bos, "eos_token_id": [end, turn], "do_sample": true }))
 }
 
 fn write_gpt2(folder: &Path, merges: BPE) -> Result<()> {
@@ -185,36 +156,7 @@ fn write_gpt2(folder: &Path, merges: BPE) -> Result<()> {
             "model_max_length": 1024,
         }),
     )?;
-    write(folder, "generation_config.json", &json!({ "bos_token_id": end, "eos_token_id": end }))?;
-    write(
-        folder,
-        "config.json",
-        &json!({
-            "architectures": ["GPT2LMHeadModel"],
-            "model_type": "gpt2",
-            "vocab_size": VOCABULARY,
-            "n_positions": 1024,
-            "n_ctx": 1024,
-            "n_embd": 256,
-            "n_layer": 6,
-            "n_head": 4,
-            "n_inner": null,
-            "activation_function": "gelu_new",
-            "layer_norm_epsilon": 1e-5,
-            "attn_pdrop": 0.0,
-            "embd_pdrop": 0.0,
-            "resid_pdrop": 0.0,
-            "scale_attn_weights": true,
-            "scale_attn_by_inverse_layer_idx": false,
-            "reorder_and_upcast_attn": false,
-            "tie_word_embeddings": true,
-            "initializer_range": 0.02,
-            "bos_token_id": end,
-            "eos_token_id": end,
-            "torch_dtype": "float16",
-            "use_cache": true,
-        }),
-    )
+    write(folder, "generation_config.json", &json!({ "bos_token_id": end, "eos_token_id": end }))
 }
 
 fn as_json(tokenizer: &Tokenizer) -> Result<Value> {

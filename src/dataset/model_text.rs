@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn pocket_models_are_embedded() {
         let llama = ModelText::pocket("llama").unwrap();
-        assert_eq!((llama.context, llama.tokenizer.vocabulary()), (4096, 4096));
+        assert_eq!((llama.context, llama.tokenizer.vocabulary()), (2048, 4096));
         assert_eq!(
             (llama.tokenizer.start(), llama.tokenizer.end_tokens(), llama.tokenizer.end_of_text()),
             (&[4091][..], &[4092, 4095][..], 4095)
