@@ -5,8 +5,13 @@ mod check;
 mod completions;
 mod diff;
 mod encode;
+mod generate;
 mod init;
+mod interrupt;
+mod progress;
+mod score;
 mod style;
+mod train;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,6 +41,12 @@ enum Command {
     Check(check::Args),
     /// Show what a model is trained on: token ids, mask and text of each example
     Encode(encode::Args),
+    /// Fine-tune a model on the ready pairs, or go on with a run
+    Train(Box<train::Args>),
+    /// Draw samples from a run, base and fine-tuned side by side
+    Generate(generate::Args),
+    /// Log-probabilities of a text's tokens under a model
+    Score(score::Args),
     /// Show what a revision kept, cut, reworded and moved, sentence by sentence
     Diff(diff::Args),
     /// Measure speed and memory at a model's true shape
@@ -71,6 +82,9 @@ fn dispatch(args: Args) -> Result<Outcome> {
         Command::Init(args) => init::run(args),
         Command::Check(args) => check::run(args, &workspace()?, |_, _| Ok(Vec::new())),
         Command::Encode(args) => encode::run(args, &workspace()?),
+        Command::Train(args) => train::run(args, &workspace()?),
+        Command::Generate(args) => generate::run(args, &workspace()?),
+        Command::Score(args) => score::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Completions(args) => completions::run(args),
     }

@@ -1,0 +1,138 @@
+//! `voicetune score`: the log-probability of every token of a text under a model.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::Outcome;
+use crate::config::Precision;
+use crate::engine::device::{self, Want};
+use crate::engine::{Arm, Model};
+use crate::run::prepare::find_model;
+
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("input").required(true), after_help = "logprobs[i] is the natural logarithm of p(ids[i+1] | ids[..=i]), so there is one fewer than there are ids.
+A text gets the tokens that the tokenizer puts before every text (Llama's BOS); ids are taken as they are.
+
+Examples:
+  voicetune score --model pocket:llama --text essay.txt
+  voicetune score --model models/tiny-llama --adapter runs/2026-11-22-first/checkpoints/step-000050 --ids 1,2,3 --json")]
+pub struct Args {
+    /// A model folder, pocket:llama or pocket:gpt2, or a hub id in the local cache
+    #[arg(long, value_name = "MODEL")]
+    model: String,
+
+    /// A PEFT adapter folder, applied to the model
+    #[arg(long, value_name = "DIR")]
+    adapter: Option<PathBuf>,
+
+    /// Score the text in this file
+    #[arg(long, value_name = "FILE", group = "input")]
+    text: Option<PathBuf>,
+
+    /// Score these token ids
+    #[arg(long, value_name = "ID", value_delimiter = ',', group = "input")]
+    ids: Option<Vec<u32>>,
+
+    /// The type the weights are kept and computed in
+    #[arg(long, default_value = "f32")]
+    dtype: Dtype,
+
+    /// Print {"ids": [...], "logprobs": [...]}
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Dtype {
+    F32,
+    Bf16,
+    F16,
+    Nf4,
+}
+
+impl From<Dtype> for Precision {
+    fn from(dtype: Dtype) -> Precision {
+        match dtype {
+            Dtype::F32 => Precision::F32,
+            Dtype::Bf16 => Precision::Bf16,
+            Dtype::F16 => Precision::F16,
+            Dtype::Nf4 => Precision::Nf4,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Score {
+    ids: Vec<u32>,
+    logprobs: Vec<f32>,
+}
+
+pub fn run(args: &Args) -> Result<Outcome> {
+    let (files, spec, text) = find_model(Path::new(""), &args.model, "main")?;
+    let ids = match (&args.text, &args.ids) {
+        (Some(path), _) => {
+            let content = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+            text.tokenizer.encode_from_start(&content)?
+        }
+        (None, Some(ids)) => ids.clone(),
+        (None, None) => bail!("give --text or --ids"),
+    };
+    check_ids(&ids, spec.context(), spec.vocab(), &args.model)?;
+    let device = device::open(Want::Auto)?;
+    let mut model = Model::load(&spec, &files.weights()?, &device, args.dtype.into())
+        .with_context(|| format!("{}: its weights cannot be loaded", args.model))?;
+    let arm = match &args.adapter {
+        Some(folder) => {
+            model.load_adapter(folder, 0.0).with_context(|| format!("{}: the adapter cannot be loaded", folder.display()))?;
+            Arm::Tuned
+        }
+        None => Arm::Base,
+    };
+    let logprobs = model.logprobs(&ids, arm)?;
+    let score = Score { ids, logprobs };
+    let text = match args.json {
+        true => serde_json::to_string(&score).context("the score cannot be written as JSON")? + "\n",
+        false => in_words(&score),
+    };
+    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;
+    Ok(Outcome::Done)
+}
+
+fn check_ids(ids: &[u32], context: usize, vocab: usize, model: &str) -> Result<()> {
+    if ids.len() < 2 {
+        bail!("{} token{}: a score needs at least two, since the first is only context", ids.len(), if ids.len() == 1 { "" } else { "s" });
+    }
+    if ids.len() > context {
+        bail!("{} tokens, and {model} has {context} positions: {} too many; shorten the text", ids.len(), ids.len() - context);
+    }
+    match ids.iter().find(|&&id| id as usize >= vocab) {
+        Some(id) => bail!("id {id} is not in the vocabulary of {model}, which ends at {}", vocab - 1),
+        None => Ok(()),
+    }
+}
+
+fn in_words(score: &Score) -> String {
+    let mean = score.logprobs.iter().map(|&p| f64::from(p)).sum::<f64>() / score.logprobs.len() as f64;
+    format!("{} tokens, mean log-probability {mean:.4} (perplexity {:.2})\n", score.ids.len(), (-mean).exp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_that_cannot_be_scored_are_refused_with_figures() {
+        let check = |ids: &[u32], expected: &str| {
+            let message = check_ids(ids, 4, 10, "m").unwrap_err().to_string();
+            assert!(message.contains(expected), "`{expected}` is not in `{message}`");
+        };
+        check(&[1], "1 token: a score needs at least two");
+        check(&[1, 2, 3, 4, 5], "5 tokens, and m has 4 positions: 1 too many");
+        check(&[1, 10], "id 10 is not in the vocabulary of m, which ends at 9");
+        check_ids(&[1, 2, 3, 9], 4, 10, "m").unwrap();
+    }
+}

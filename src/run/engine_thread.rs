@@ -1,0 +1,188 @@
+//! The engine thread: it owns the device and every tensor, and all others talk to it through two channels of plain data.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, JoinHandle};
+
+use anyhow::{Context, Result, anyhow};
+use candle_core::Device;
+
+use super::checkpoint::Checkpoints;
+use super::inbox::Inbox;
+use super::log::{History, Log};
+use super::protocol::{Command, Ended, Event, Generate, Job, Load, Message, Outcome, Train};
+use super::slot::Slot;
+use super::{generate, journal, train};
+use crate::engine::device::{self, Want};
+
+/// Candle's and the tokenizers' recursions are deeper than the 2 MiB that threads get by default.
+const STACK: usize = 64 << 20;
+
+/// The one way to reach the engine thread. Dropping it stops what is under way (training ends after its step, with a checkpoint)
+/// and waits for the thread's end.
+#[derive(Debug)]
+pub struct EngineHandle {
+    commands: Sender<Command>,
+    events: Receiver<Message>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl EngineHandle {
+    pub fn spawn(want: Want) -> Result<EngineHandle> {
+        let (commands, inbox) = channel();
+        let (outbox, events) = channel();
+        let thread = thread::Builder::new()
+            .name("engine".into())
+            .stack_size(STACK)
+            .spawn(move || serve(want, Inbox::new(inbox), &Outbox(outbox)))
+            .context("the engine thread cannot be started")?;
+        Ok(EngineHandle { commands, events, thread: Some(thread) })
+    }
+
+    pub fn send(&self, command: Command) -> Result<()> {
+        self.commands.send(command).map_err(|_| anyhow!("the engine thread has ended"))
+    }
+
+    /// For those who only send, such as a signal handler.
+    pub fn commands(&self) -> Sender<Command> {
+        self.commands.clone()
+    }
+
+    /// Waits for the next message.
+    pub fn next(&self) -> Result<Message> {
+        self.events.recv().context("the engine thread has ended")
+    }
+
+    pub fn events(&self) -> &Receiver<Message> {
+        &self.events
+    }
+}
+
+impl Drop for EngineHandle {
+    fn drop(&mut self) {
+        self.commands.send(Command::Quit).ok(); // fails only where the thread has ended already
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok(); // a panic in it was reported as a failed job
+        }
+    }
+}
+
+/// Where messages go out. Work goes on when nobody listens any more: the log has it all.
+#[derive(Debug)]
+pub(super) struct Outbox(Sender<Message>);
+
+impl Outbox {
+    pub(super) fn send(&self, job: Job, event: Event) {
+        self.0.send(Message { job, event }).ok();
+    }
+}
+
+/// Logs a run's events, then sends them.
+#[derive(Debug)]
+pub(super) struct Recorder<'a> {
+    log: Log,
+    pub(super) outbox: &'a Outbox,
+    job: Job,
+}
+
+impl Recorder<'_> {
+    pub(super) fn record(&mut self, event: Event) -> Result<()> {
+        self.log.append(&event)?;
+        self.outbox.send(self.job, event);
+        Ok(())
+    }
+}
+
+fn serve(want: Want, mut inbox: Inbox, outbox: &Outbox) {
+    let mut device = None;
+    let mut slot = None;
+    while let Some(command) = inbox.next() {
+        match command {
+            Command::Load(load) => serve_load(&load, want, &mut device, &mut slot, outbox),
+            Command::Train(train) => serve_train(&train, &mut slot, &mut inbox, outbox),
+            Command::Generate(job) => serve_generate(&job, &mut slot, &mut inbox, outbox),
+            Command::Stop { .. } | Command::Quit => {} // the inbox keeps these to itself
+        }
+    }
+}
+
+fn serve_load(load: &Load, want: Want, device: &mut Option<Device>, slot: &mut Option<Slot>, outbox: &Outbox) {
+    *slot = None; // first, so that two models are never on the device at once
+    let loaded = guard(|| {
+        let device = match device {
+            Some(device) => device,
+            None => device.insert(device::open(want)?),
+        };
+        Slot::load(load, device)
+    });
+    match loaded {
+        Ok(loaded) => {
+            let event = loaded.describe();
+            *slot = Some(loaded);
+            outbox.send(load.job, Event::Loaded(event));
+        }
+        Err(error) => outbox.send(load.job, Event::Ended(failed(&error))),
+    }
+}
+
+fn serve_train(job: &Train, slot: &mut Option<Slot>, inbox: &mut Inbox, outbox: &Outbox) {
+    let log = match Log::open(&job.run) {
+        Ok(log) => log,
+        Err(error) => return outbox.send(job.job, Event::Ended(failed(&error))),
+    };
+    let mut recorder = Recorder { log, outbox, job: job.job };
+    let outcome = guard(|| train::train(job, slot.as_mut().context("no model is loaded")?, inbox, &mut recorder));
+    let mut ended = match outcome {
+        Ok(outcome) => Ended::now(outcome, None),
+        Err(error) => {
+            *slot = None; // its weights are in no known state
+            failed(&error)
+        }
+    };
+    if let Err(error) = summarise(job, &ended) {
+        ended.error.get_or_insert(format!("the journal's summary was not written: {error:#}"));
+    }
+    if let Err(error) = recorder.record(Event::Ended(ended.clone())) {
+        // The log cannot take the end of the run (a full disk): the listener still hears the first reason.
+        ended.error.get_or_insert(format!("{error:#}"));
+        outbox.send(job.job, Event::Ended(ended));
+    }
+}
+
+fn serve_generate(job: &Generate, slot: &mut Option<Slot>, inbox: &mut Inbox, outbox: &Outbox) {
+    match slot {
+        Some(slot) => serve_generate_with(job, slot, inbox, outbox),
+        None => outbox.send(job.job, Event::Ended(failed(&anyhow!("no model is loaded")))),
+    }
+}
+
+/// Also called between the steps of a training run.
+pub(super) fn serve_generate_with(job: &Generate, slot: &mut Slot, inbox: &mut Inbox, outbox: &Outbox) {
+    let outcome = guard(|| {
+        generate::generate(job, None, slot, &mut || inbox.is_stopped(job.job), &mut |event| {
+            outbox.send(job.job, event);
+            Ok(())
+        })
+    });
+    outbox.send(job.job, Event::Ended(outcome.map_or_else(|error| failed(&error), |outcome| Ended::now(outcome, None))));
+}
+
+fn summarise(job: &Train, ended: &Ended) -> Result<()> {
+    let mut history = History::read(&job.run)?;
+    history.fold(Event::Ended(ended.clone()));
+    let result = Checkpoints::of(&job.run).result().ok();
+    journal::summarise(&job.run, &history, result.map(|checkpoint| checkpoint.step))
+}
+
+fn failed(error: &anyhow::Error) -> Ended {
+    Ended::now(Outcome::Failed, Some(format!("{error:#}")))
+}
+
+/// A panic becomes an error: whoever waits for the job hears of its end.
+fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    // What the work left half-done is dropped by the caller, so that nothing broken is seen afterwards.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(anyhow!("a fault in voicetune (please report it): {}", text.unwrap_or_else(|| "the engine thread panicked".into())))
+    })
+}

@@ -1,0 +1,87 @@
+//! `manifest.yaml`: what a run was made from. Written once, never changed.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::config::{Config, Templates};
+use crate::hub::{ModelFiles, Tuning};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The folder's name without its date and number.
+    pub name: String,
+    /// RFC 3339, UTC.
+    pub created: String,
+    /// voicetune's.
+    pub version: String,
+    pub device: String,
+    pub model: Model,
+    /// The PEFT folder training started from, where it did not start from a fresh adapter.
+    pub adapter_init: Option<String>,
+    /// As resolved: every key has its value.
+    pub config: Config,
+    pub seed: u64,
+    /// The pairs the run was confined to (`--pairs`); null where it took all that are ready.
+    pub only_pairs: Option<Vec<String>>,
+    /// With the date that the chat template was given.
+    pub templates: Templates,
+    pub data: Data,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Model {
+    pub name: String,
+    pub revision: String,
+    /// The hub's commit; null for pocket models and local folders.
+    pub commit: Option<String>,
+    /// base, instruct or unknown.
+    pub tuning: Tuning,
+}
+
+/// The data set: `dataset.jsonl` in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Data {
+    /// SHA-256 of `dataset.jsonl`, in hexadecimal.
+    pub hash: String,
+    /// Pair ids.
+    pub train: Vec<String>,
+    pub validation: Vec<String>,
+}
+
+impl Model {
+    pub fn of(files: &ModelFiles, config: &Config) -> Model {
+        Model { name: files.name.clone(), revision: config.revision.clone(), commit: files.commit.clone(), tuning: files.tuning }
+    }
+}
+
+impl Manifest {
+    pub fn read(run: &Path) -> Result<Manifest> {
+        let path = run.join("manifest.yaml");
+        let text = fs::read_to_string(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
+        serde_yaml::from_str(&text).with_context(|| format!("{}: not the manifest of a run", path.display()))
+    }
+
+    pub(super) fn to_yaml(&self) -> Result<String> {
+        serde_yaml::to_string(self).context("the manifest cannot be written as YAML")
+    }
+}
+
+/// SHA-256 of a config, in hexadecimal: the same for the same values, however its file is laid out.
+pub fn config_hash(config: &Config) -> Result<String> {
+    Ok(hex::encode(Sha256::digest(serde_json::to_vec(config).context("the config cannot be hashed")?)))
+}
+
+/// What is different in the second config, a line a key: `epochs: 3 -> 5`.
+pub fn config_changes(was: &Config, is: &Config) -> Result<Vec<String>> {
+    let map = |config: &Config| match serde_json::to_value(config).context("the config cannot be compared")? {
+        serde_json::Value::Object(map) => Ok(map),
+        other => anyhow::bail!("a config is a map, not {other}"),
+    };
+    let (was, is) = (map(was)?, map(is)?);
+    let differing = was.iter().filter(|(key, value)| is.get(*key) != Some(value));
+    Ok(differing.map(|(key, value)| format!("{key}: {value} -> {}", is.get(key).unwrap_or(&serde_json::Value::Null))).collect())
+}

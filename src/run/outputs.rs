@@ -1,0 +1,71 @@
+//! `outputs/<prompt>/<arm>.jsonl`: every sample that was drawn from a run, with all that is needed to draw it again.
+
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use super::private;
+use super::protocol::{Finish, Sample, Sampling, now};
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Output {
+    pub prompt: String,
+    pub arm: String,
+    pub sample: usize,
+    pub seed: u64,
+    pub ids: Vec<u32>,
+    pub text: String,
+    pub finish: Finish,
+    /// What the model was asked.
+    pub prompt_text: String,
+    /// The step of the checkpoint that answered, or beside which the base arm was drawn.
+    pub checkpoint: usize,
+    pub sampling: Sampling,
+    /// RFC 3339, UTC.
+    pub time: String,
+}
+
+impl Output {
+    pub fn new(sample: &Sample, prompt_text: &str, checkpoint: usize, sampling: Sampling) -> Output {
+        let Sample { prompt, arm, sample: number, seed, ids, text, finish, step: _ } = sample.clone();
+        Output {
+            prompt,
+            arm,
+            sample: number,
+            seed,
+            ids,
+            text,
+            finish,
+            prompt_text: prompt_text.to_owned(),
+            checkpoint,
+            sampling,
+            time: now(),
+        }
+    }
+}
+
+/// Appends to the run's outputs, in one write.
+pub fn append(run: &Path, output: &Output) -> Result<()> {
+    let folder = run.join("outputs").join(&output.prompt);
+    private::create_folder(&folder)?;
+    let path = folder.join(format!("{}.jsonl", output.arm));
+    let mut line = serde_json::to_vec(output).with_context(|| format!("{}: a sample cannot be written", path.display()))?;
+    line.push(b'\n');
+    private::append(&path)?.write_all(&line).with_context(|| format!("{}: a sample cannot be written", path.display()))
+}
+
+/// All outputs of one prompt and arm, in the order they were drawn; a torn last line is left out.
+pub fn read(run: &Path, prompt: &str, arm: &str) -> Result<Vec<Output>> {
+    let path = run.join("outputs").join(prompt).join(format!("{arm}.jsonl"));
+    let text = match fs::read_to_string(&path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(vec![]),
+        text => text.with_context(|| format!("{}: cannot be read", path.display()))?,
+    };
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let lines = whole.lines().enumerate();
+    lines.map(|(i, line)| serde_json::from_str(line).with_context(|| format!("{}:{}: not an output", path.display(), i + 1))).collect()
+}

@@ -1,0 +1,175 @@
+//! The engine thread through its handle: stopping, sampling while it trains, and a fault inside.
+#![allow(clippy::unwrap_used)]
+
+mod run_support;
+
+use run_support::Sample;
+use voicetune::config::{Config, Every, Workspace};
+use voicetune::engine::device::Want;
+use voicetune::run::log::History;
+use voicetune::run::prepare::Prepared;
+use voicetune::run::protocol::{Arm, Command, Event, Generate, Message, Outcome, Prompt, Sampling, Train};
+use voicetune::run::{EngineHandle, Run};
+
+const TRAINING: u64 = 2;
+const SAMPLING: u64 = 3;
+
+/// The thread with the model of `config` loaded, and a run that could begin.
+fn ready(sample: &Sample, config: &str, change: impl Fn(&mut Config)) -> (EngineHandle, Run, Train) {
+    let workspace = Workspace::open(sample.root()).unwrap();
+    let mut config = workspace.config(config).unwrap();
+    change(&mut config);
+    let prepared = Prepared::new(&workspace, config, workspace.templates().unwrap(), None).unwrap();
+    let engine = EngineHandle::spawn(Want::Cpu).unwrap();
+    engine.send(Command::Load(prepared.load(1))).unwrap();
+    assert!(matches!(engine.next().unwrap().event, Event::Loaded(_)));
+    let run = prepared.create_run(&workspace.runs(), "test", "cpu", None).unwrap();
+    let train = prepared.train(TRAINING, &run);
+    (engine, run, train)
+}
+
+fn greedy(arms: &[Arm], max_new_tokens: usize) -> Generate {
+    Generate {
+        job: SAMPLING,
+        prompt: Prompt { id: "A".into(), ids: vec![10, 20, 30] },
+        arms: arms.to_vec(),
+        seeds: vec![1],
+        sampling: Sampling { temperature: 0.0, top_p: 1.0, top_k: 0, repetition_penalty: 1.0, max_new_tokens },
+    }
+}
+
+/// Receives until `found` picks something.
+fn until<T>(engine: &EngineHandle, mut found: impl FnMut(Message) -> Option<T>) -> T {
+    loop {
+        if let Some(value) = found(engine.next().unwrap()) {
+            return value;
+        }
+    }
+}
+
+fn end_of(engine: &EngineHandle, job: u64) -> (Outcome, String) {
+    until(engine, |message| match message {
+        Message { job: j, event: Event::Ended(ended) } if j == job => Some((ended.outcome, ended.error.unwrap_or_default())),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_model_that_is_still_training_can_be_looked_at() {
+    let sample = Sample::new();
+    let (engine, run, train) = ready(&sample, "lora", |_| {});
+    engine.send(Command::Train(Box::new(train))).unwrap();
+    until(&engine, |m| matches!(m.event, Event::Step(_)).then_some(()));
+    engine.send(Command::Generate(greedy(&[Arm::Base, Arm::Tuned], 5))).unwrap();
+    let mut arms = vec![];
+    let mut streamed = String::new();
+    let text = until(&engine, |m| match m {
+        Message { job: SAMPLING, event: Event::Sample(s) } => {
+            arms.push(s.arm.clone());
+            s.arm.ends_with("tuned").then_some(s.text)
+        }
+        Message { job: SAMPLING, event: Event::Text(t) } => {
+            if t.arm == Arm::Tuned {
+                streamed += &t.text;
+            }
+            None
+        }
+        _ => None,
+    });
+    assert_eq!(arms, ["llama-base", "llama-tuned"]);
+    assert!(text.starts_with(&streamed), "`{streamed}` was streamed of `{text}`");
+    assert_eq!(end_of(&engine, SAMPLING).0, Outcome::Finished);
+    until(&engine, |m| matches!(m.event, Event::Step(_)).then_some(())); // training went on
+    engine.send(Command::Stop { job: TRAINING }).unwrap();
+    assert_eq!(end_of(&engine, TRAINING).0, Outcome::Stopped);
+    assert_eq!(History::read(&run.folder).unwrap().samples, vec![], "what was asked for in between is no part of the run");
+}
+
+#[test]
+fn canaries_are_sampled_and_logged_while_it_trains() {
+    let sample = Sample::new();
+    let (engine, run, mut train) = ready(&sample, "lora", |config| config.sample_every = Every::Steps(2));
+    train.last_step = Some(4);
+    engine.send(Command::Train(Box::new(train))).unwrap();
+    assert_eq!(end_of(&engine, TRAINING), (Outcome::Finished, String::new()));
+    let drawn: Vec<_> =
+        History::read(&run.folder).unwrap().samples.iter().map(|s| (s.step.unwrap(), s.prompt.clone(), s.arm.clone())).collect();
+    let expected = [(2, "A"), (2, "B"), (4, "A"), (4, "B")].map(|(step, prompt)| (step, prompt.to_owned(), "llama-tuned".to_owned()));
+    assert_eq!(drawn, expected);
+}
+
+#[test]
+fn generation_stops_between_tokens() {
+    let sample = Sample::new();
+    let (engine, ..) = ready(&sample, "lora", |_| {});
+    // One token is enough to know that it is under way; 180 would take longer than the message does.
+    engine.send(Command::Generate(greedy(&[Arm::Base], 180))).unwrap();
+    until(&engine, |m| matches!(m.event, Event::Text(_)).then_some(()));
+    engine.send(Command::Stop { job: SAMPLING }).unwrap();
+    assert_eq!(end_of(&engine, SAMPLING).0, Outcome::Stopped);
+}
+
+#[test]
+fn a_fault_in_the_thread_ends_the_job_and_not_the_thread() {
+    let sample = Sample::new();
+    let (engine, run, mut train) = ready(&sample, "lora", |_| {});
+    for example in &mut train.examples {
+        example.mask.pop(); // ids and mask of different lengths: an assertion fails where batches are packed
+    }
+    engine.send(Command::Train(Box::new(train.clone()))).unwrap();
+    let (outcome, error) = end_of(&engine, TRAINING);
+    assert_eq!(outcome, Outcome::Failed);
+    assert!(error.contains("a fault in voicetune") && error.contains("differ in length"), "{error}");
+    assert_eq!(History::read(&run.folder).unwrap().ended.unwrap().outcome, Outcome::Failed);
+    // The thread is still there, but the model is not: its weights were in no known state.
+    engine.send(Command::Generate(greedy(&[Arm::Base], 1))).unwrap();
+    assert_eq!(end_of(&engine, SAMPLING), (Outcome::Failed, "no model is loaded".into()));
+}
+
+#[test]
+fn a_step_without_anything_to_train_on_fails_the_run() {
+    let sample = Sample::new();
+    let (engine, _, mut train) = ready(&sample, "lora", |_| {});
+    train.examples.iter_mut().filter(|e| e.split == voicetune::dataset::Part::Train).for_each(|e| e.mask.fill(0));
+    engine.send(Command::Train(Box::new(train))).unwrap();
+    let (outcome, error) = end_of(&engine, TRAINING);
+    assert_eq!(outcome, Outcome::Failed);
+    assert!(error.contains("step 1: ") && error.contains("hold no token to train on"), "{error}");
+}
+
+#[test]
+fn a_loss_that_is_no_number_fails_the_run() {
+    let sample = Sample::new();
+    let (engine, run, mut train) = ready(&sample, "full", |_| {});
+    train.config.optimizer.learning_rate = 1e30;
+    train.config.schedule.warmup_steps = 0;
+    engine.send(Command::Train(Box::new(train))).unwrap();
+    let (outcome, error) = end_of(&engine, TRAINING);
+    assert_eq!(outcome, Outcome::Failed);
+    assert!(error.contains("learning_rate"), "{error}");
+    assert!(History::read(&run.folder).unwrap().steps.iter().all(|s| s.loss.is_finite()));
+}
+
+#[test]
+fn a_model_is_trained_once() {
+    let sample = Sample::new();
+    let (engine, _, mut train) = ready(&sample, "lora", |_| {});
+    train.last_step = Some(1);
+    engine.send(Command::Train(Box::new(train.clone()))).unwrap();
+    assert_eq!(end_of(&engine, TRAINING).0, Outcome::Finished);
+    engine.send(Command::Train(Box::new(train))).unwrap();
+    let (outcome, error) = end_of(&engine, TRAINING);
+    assert!(outcome == Outcome::Failed && error.contains("load it again"), "{error}");
+}
+
+#[test]
+fn dropping_the_handle_saves_and_ends_the_thread() {
+    let sample = Sample::new();
+    let (engine, run, train) = ready(&sample, "lora", |_| {});
+    engine.send(Command::Train(Box::new(train))).unwrap();
+    until(&engine, |m| matches!(m.event, Event::Step(_)).then_some(()));
+    drop(engine); // returns once the thread has ended
+    let history = History::read(&run.folder).unwrap();
+    assert_eq!(history.ended.unwrap().outcome, Outcome::Stopped);
+    assert_eq!(history.saved.last().unwrap().step, history.steps.last().unwrap().step);
+}
