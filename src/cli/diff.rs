@@ -1,7 +1,7 @@
 //! `voicetune diff`: what a revision kept, cut, reworded and moved of a draft, and how far that agrees with the author's own edit.
 
 mod view;
-mod wrap;
+pub(super) mod wrap;
 
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};

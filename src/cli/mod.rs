@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod completions;
+mod demo;
 mod diff;
 mod encode;
 mod generate;
@@ -35,6 +36,8 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The whole job on the sample pairs and the embedded pocket models: no network, no GPU
+    Demo(demo::Args),
     /// Make a private workspace
     Init(init::Args),
     /// Say what is wrong with the pairs and configs: problems, balance, leakage, duplicates, token budgets
@@ -78,6 +81,7 @@ pub fn main() -> ExitCode {
 fn dispatch(args: Args) -> Result<Outcome> {
     let workspace = || Workspace::find(args.workspace.as_deref());
     match &args.command {
+        Command::Demo(args) => demo::run(args, &workspace()?),
         Command::Bench(args) => bench::run(args),
         Command::Init(args) => init::run(args),
         Command::Check(args) => check::run(args, &workspace()?, |_, _| Ok(Vec::new())),

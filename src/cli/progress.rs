@@ -18,6 +18,7 @@ pub struct Progress {
     total: u64,
     start: Instant,
     said: Option<Instant>,
+    done: u64,
 }
 
 impl Progress {
@@ -29,11 +30,12 @@ impl Progress {
             bar.set_style(ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
-        Progress { bar, unit, from, total, start: Instant::now(), said: None }
+        Progress { bar, unit, from, total, start: Instant::now(), said: None, done: from }
     }
 
     /// `done` of the total are done; `message` says how it goes (loss, rate).
     pub fn set(&mut self, done: u64, message: &str) {
+        self.done = done;
         if let Some(bar) = &self.bar {
             bar.set_message(message.to_owned());
             bar.set_position(done);
@@ -46,6 +48,17 @@ impl Progress {
         self.said = Some(now);
         let left = time_left(now - self.start, done - self.from, self.total.saturating_sub(done));
         eprintln!("{} {done}/{}  {message}  {left}", self.unit, self.total);
+    }
+
+    /// One more of the total is done.
+    pub fn advance(&mut self, message: &str) {
+        self.done += 1;
+        self.set(self.done, message);
+    }
+
+    /// How it goes with what is under way.
+    pub fn say(&mut self, message: &str) {
+        self.set(self.done, message);
     }
 
     /// A line that stays, above the bar.

@@ -162,7 +162,7 @@ fn check_steps(args: &Args, resume_from: usize, steps: usize) -> Result<()> {
 }
 
 /// What will happen, in words.
-fn describe(prepared: &Prepared, steps: usize, max_steps: Option<u64>) -> Vec<String> {
+pub(super) fn describe(prepared: &Prepared, steps: usize, max_steps: Option<u64>) -> Vec<String> {
     let Prepared { config, spec, files, .. } = prepared;
     let mut lines = vec![];
     let commit = files.commit.as_ref().map_or(String::new(), |commit| format!(" at {}", &commit[..commit.len().min(10)]));
@@ -202,7 +202,7 @@ pub(super) fn wait_for_model(engine: &EngineHandle) -> Result<Loaded> {
 }
 
 /// Shows the run's events until its end.
-fn follow(engine: &EngineHandle, from: usize, last: usize, json: bool) -> Result<Ended> {
+pub(super) fn follow(engine: &EngineHandle, from: usize, last: usize, json: bool) -> Result<Ended> {
     let mut progress = Progress::new("step", from as u64, last as u64);
     loop {
         let event = engine.next()?.event;
@@ -243,7 +243,7 @@ fn first_line(text: &str) -> String {
     if short.len() < line.len() { short + "…" } else { short }
 }
 
-fn conclude(run: &Run, ended: Ended, last_step: usize, steps: usize) -> Result<Outcome> {
+pub(super) fn conclude(run: &Run, ended: Ended, last_step: usize, steps: usize) -> Result<Outcome> {
     let name = run.folder_name();
     let checkpoints = Checkpoints::of(&run.folder);
     let resume = format!("`voicetune train --resume {name}` goes on");
