@@ -9,9 +9,11 @@ use serde::Serialize;
 
 use super::Outcome;
 use crate::config::Precision;
+use crate::dataset::{Tokenizer, TokenizerFiles};
 use crate::engine::device::{self, Want};
+use crate::engine::spec::Spec;
 use crate::engine::{Arm, Model};
-use crate::run::prepare::find_model;
+use crate::hub::{ModelFiles, Search};
 
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("input").required(true), after_help = "logprobs[i] is the natural logarithm of p(ids[i+1] | ids[..=i]), so there is one fewer than there are ids.
@@ -72,11 +74,12 @@ struct Score {
 }
 
 pub fn run(args: &Args) -> Result<Outcome> {
-    let (files, spec, text) = find_model(Path::new(""), &args.model, "main")?;
+    let files = ModelFiles::resolve(&args.model, "main", &Search::from_env(Path::new("")))?;
+    let spec = Spec::parse(&files.config_json()?).with_context(|| format!("{}: its config.json", args.model))?;
     let ids = match (&args.text, &args.ids) {
         (Some(path), _) => {
             let content = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
-            text.tokenizer.encode_from_start(&content)?
+            Tokenizer::new(&TokenizerFiles::from(&files.text_files()?))?.encode_from_start(&content)?
         }
         (None, Some(ids)) => ids.clone(),
         (None, None) => bail!("give --text or --ids"),

@@ -154,8 +154,8 @@ impl ModelFiles {
         let weights = folder::weights(path)?;
         let mut files =
             ModelFiles { name: name.to_owned(), commit, tuning: Tuning::Unknown, place: Place::Folder { path: path.to_owned(), weights } };
+        // The tokenizer is asked for by those who need text: token ids can be scored without one.
         files.required("config.json")?;
-        files.required("tokenizer.json")?;
         let template = files.optional("chat_template.jinja")?.is_some();
         files.tuning = tuning::of(name, files.optional("tokenizer_config.json")?.as_deref(), template);
         Ok(files)
