@@ -67,7 +67,7 @@ fn a_set_without_ready_pairs_is_an_error() {
     for findings in [&none, &drafts] {
         assert_eq!(summary(findings), [(Level::Error, Rule::NoPairs, None)]);
     }
-    assert!(none[0].message.contains("voicetune import"), "{}", none[0].message);
+    assert!(none[0].message.contains("write pairs/tier1/NAME.yaml"), "{}", none[0].message);
     assert!(drafts[0].message.contains("8 have `status: draft`"), "{}", drafts[0].message);
 }
 
@@ -268,7 +268,7 @@ fn check_counts_tokens_where_the_model_is_at_hand() {
     assert_eq!(models, BTreeSet::from(["pocket-gpt2", "pocket-llama"]));
     let findings = report["findings"].as_array().unwrap();
     assert_eq!(findings.len(), 4, "{findings:?}");
-    for (finding, config) in findings.iter().zip(["gpt2-xl-full", "gpt2-xl-full-t4", "llama-3.1-8b-lora", "llama-3.1-8b-lora-t4"]) {
+    for (finding, config) in findings.iter().zip(["gpt2-xl-full-t4", "gpt2-xl-full", "llama-3.1-8b-lora-t4", "llama-3.1-8b-lora"]) {
         assert_eq!((&finding["level"], &finding["rule"]), (&json!("info"), &json!("config")));
         let message = finding["message"].as_str().unwrap();
         assert!(message.starts_with(&format!("{config}: tokens not counted: ")) && message.contains("`hf download "), "{message}");

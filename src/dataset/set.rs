@@ -194,10 +194,10 @@ mod tests {
             let measured = budgets(&[pair], &Config { overlong, ..config(8) }, &templates(), &model(100)).unwrap();
             assert_eq!((measured[0].budget.tokens, measured[0].left.clone()), (tokens, left));
         };
-        check(pair("d", "b\n\nc"), Overlong::CutAtParagraph, 7, None);
-        check(pair("d", "bbbb\n\nc"), Overlong::CutAtParagraph, 10, None);
-        check(pair("d", "bbbb\n\nc"), Overlong::Skip, 10, Some(Reason::TooLong));
-        check(pair("d", "bbbbbbb"), Overlong::CutAtParagraph, 11, Some(Reason::FirstParagraph));
+        check(pair("d", "b"), Overlong::Skip, 7, None);
+        check(pair("d", "b\n\nc"), Overlong::CutAtParagraph, 10, None);
+        check(pair("d", "b\n\nc"), Overlong::Skip, 10, Some(Reason::TooLong));
+        check(pair("d", "bbbbbbb"), Overlong::CutAtParagraph, 13, Some(Reason::FirstParagraph));
         check(pair("d", "<|end|>"), Overlong::CutAtParagraph, 0, Some(Reason::SpecialToken("<|end|>".into())));
     }
 
