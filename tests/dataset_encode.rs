@@ -106,7 +106,7 @@ fn failures_say_what_to_do() {
     check(&[], &["--config", "chat"], &["no pair is ready", "status: ready"]);
     check(one, &["--config", "chat", "--pair", "tier4/night-trian"], &["tier4/night-trian", "did you mean `tier4/night-train`?"]);
     check(one, &["--config", "untemplated"], &["pocket:gpt2 has no chat template", "format: plain"]);
-    check(one, &["--config", "absent"], &["someone/absent", "voicetune fetch absent"]);
+    check(one, &["--config", "absent"], &["someone/absent", "`hf download someone/absent`"]);
     let draft = a.replace("status: ready", "status: draft");
     check(&[("tier4/d", &draft)], &["--config", "chat", "--pair", "tier4/d"], &["pairs/tier4/d.yaml is draft", "status: ready"]);
     let (train, validation) = (format!("{a}split: train\n"), format!("{a}split: validation\n"));

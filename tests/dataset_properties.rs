@@ -2,15 +2,21 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use voicetune::config::{ChatTemplate, Format, Overlong, PlainTemplate, Templates};
-use voicetune::dataset::{EncodeProblem, Encoded, Encoder, ModelText, Part, Reason, Tokenizer, split};
+use voicetune::dataset::{EncodeProblem, Encoded, Encoder, Part, Reason, Tokenizer, split};
 use voicetune::pairs::{Pair, Split, Status, Tier};
+use voicetune::run::prepare::find_model;
 
-static LLAMA: LazyLock<Tokenizer> = LazyLock::new(|| ModelText::pocket("llama").unwrap().tokenizer);
-static GPT2: LazyLock<Tokenizer> = LazyLock::new(|| ModelText::pocket("gpt2").unwrap().tokenizer);
+static LLAMA: LazyLock<Tokenizer> = LazyLock::new(|| pocket("llama"));
+static GPT2: LazyLock<Tokenizer> = LazyLock::new(|| pocket("gpt2"));
+
+fn pocket(name: &str) -> Tokenizer {
+    find_model(Path::new("."), &format!("pocket:{name}"), "main").unwrap().2.tokenizer
+}
 
 /// The three ways in which pairs are encoded: the chat model in both formats, and the plain one.
 fn encoders() -> [Encoder<'static>; 3] {

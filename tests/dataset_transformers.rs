@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use voicetune::config::{self, Format, Overlong, PlainTemplate, Templates};
-use voicetune::dataset::{ChatTemplate, Encoder, Message, ModelText, Role, Tokenizer, TokenizerFiles};
+use voicetune::dataset::{ChatTemplate, Encoder, Message, Role, Tokenizer, TokenizerFiles};
 use voicetune::pairs::{Pair, Split, Status, Tier};
+use voicetune::run::prepare::find_model;
 
 const DATE: &str = "26 Jul 2024";
 
@@ -49,11 +50,15 @@ fn fixture() -> Fixture {
     serde_json::from_str(&fs::read_to_string(root().join("tests/fixtures/dataset/transformers.json")).unwrap()).unwrap()
 }
 
+fn pocket(name: &str) -> Tokenizer {
+    find_model(&root(), &format!("pocket:{name}"), "main").unwrap().2.tokenizer
+}
+
 /// The pocket Llama's tokenizer with its own template or one of the fixtures'.
 fn llama_with(template: &str) -> Tokenizer {
     let folder = root().join("assets/pocket/llama");
     if template == "pocket" {
-        return ModelText::in_folder(&folder).unwrap().tokenizer;
+        return pocket("llama");
     }
     let read = |path: &Path| fs::read_to_string(path).unwrap();
     let template = read(&root().join(format!("tests/fixtures/dataset/{template}.jinja")));
@@ -71,7 +76,7 @@ fn llama_with(template: &str) -> Tokenizer {
 #[test]
 fn texts_have_the_same_ids() {
     for case in fixture().texts {
-        let tokenizer = ModelText::pocket(&case.model).unwrap().tokenizer;
+        let tokenizer = pocket(&case.model);
         assert_eq!(tokenizer.encode(&case.text).unwrap(), case.ids, "{} {:?}", case.model, case.text);
         assert_eq!(tokenizer.encode_from_start(&case.text).unwrap(), case.with_specials, "{} {:?}", case.model, case.text);
         assert_eq!(tokenizer.decode(&case.with_specials).unwrap(), case.text);

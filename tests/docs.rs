@@ -1,9 +1,9 @@
-//! docs/formats.md against the program: every config key with its default, and every command.
+//! docs/formats.md against the program: every config key with its default, and every command, in the docs and in messages.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use voicetune::config::{self, Workspace};
@@ -79,16 +79,56 @@ fn sampling_settings() {
 
 #[test]
 fn commands() {
-    let help = std::process::Command::new(env!("CARGO_BIN_EXE_voicetune")).arg("--help").output().unwrap();
-    let help = String::from_utf8(help.stdout).unwrap();
-    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    // A command's name stands two blanks in; the rest of a longer description stands further in.
-    let mut real: Vec<&str> = listed.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next()).collect();
-    real.retain(|name| *name != "help");
-    real.sort_unstable();
+    let real = real_commands();
     let table = rows("## Commands");
     let mut documented: Vec<&str> = table.iter().filter_map(|cells| cells[0].trim_matches('`').split_whitespace().next()).collect();
     documented.sort_unstable();
     documented.dedup();
     assert_eq!(documented, real, "commands in docs/formats.md, commands of the program");
+}
+
+#[test]
+fn messages_name_commands_that_exist() {
+    let real = real_commands();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut named = 0;
+    for file in files(&root.join("src")).into_iter().chain(files(&root.join("configs"))) {
+        let text = fs::read_to_string(&file).unwrap();
+        for (at, line) in (1..).zip(text.lines()) {
+            // Quoted in a sentence, or a line of an example.
+            for mark in ["`voicetune ", "  voicetune "] {
+                let words = line.split(mark).skip(1).filter_map(|rest| rest.split(|c: char| !c.is_ascii_alphabetic()).next());
+                for word in words.filter(|word| !word.is_empty()) {
+                    assert!(real.iter().any(|name| name == word), "{}:{at}: there is no command `voicetune {word}`", file.display());
+                    named += 1;
+                }
+            }
+        }
+    }
+    assert!(named >= 20, "{named}");
+}
+
+/// The commands that `voicetune --help` lists, sorted.
+fn real_commands() -> Vec<String> {
+    let help = std::process::Command::new(env!("CARGO_BIN_EXE_voicetune")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    // A command's name stands two blanks in; the rest of a longer description stands further in.
+    let mut real: Vec<String> =
+        listed.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect();
+    real.retain(|name| name != "help");
+    real.sort_unstable();
+    real
+}
+
+/// The Rust and YAML files below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| match path.is_dir() {
+            true => files(&path),
+            false => vec![path],
+        })
+        .filter(|path| path.extension().is_some_and(|e| e == "rs" || e == "yaml"))
+        .collect()
 }

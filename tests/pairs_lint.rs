@@ -1,6 +1,7 @@
 //! What `voicetune check` finds in a set of pairs, rule by rule, and the command's contract.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -66,7 +67,7 @@ fn a_set_without_ready_pairs_is_an_error() {
     for findings in [&none, &drafts] {
         assert_eq!(summary(findings), [(Level::Error, Rule::NoPairs, None)]);
     }
-    assert!(none[0].message.contains("voicetune import"), "{}", none[0].message);
+    assert!(none[0].message.contains("write pairs/tier1/NAME.yaml"), "{}", none[0].message);
     assert!(drafts[0].message.contains("8 have `status: draft`"), "{}", drafts[0].message);
 }
 
@@ -200,9 +201,17 @@ fn the_sample_workspace_has_no_error() {
 
 fn voicetune(workspace: &Path) -> Command {
     let mut command = Command::cargo_bin("voicetune").unwrap();
-    command.env_remove("VOICETUNE_WORKSPACE").env("NO_COLOR", "1").arg("--workspace").arg(workspace);
+    command
+        .env_remove("VOICETUNE_WORKSPACE")
+        .env("NO_COLOR", "1")
+        .env("HF_HUB_CACHE", workspace.join("no-cache"))
+        .arg("--workspace")
+        .arg(workspace);
     command
 }
+
+/// The models that are always at hand.
+const POCKET: [&str; 4] = ["--config", "pocket-llama-lora", "--config", "pocket-gpt2-full"];
 
 /// A new workspace with the given pairs in it.
 fn workspace(pairs: &[Pair]) -> tempfile::TempDir {
@@ -222,20 +231,20 @@ fn json_of(workspace: &Path, arguments: &[&str], code: i32) -> Value {
 #[test]
 fn check_prints_the_contract_and_exits_by_it() {
     let dir = workspace(&clean());
-    assert_eq!(json_of(dir.path(), &[], 0)["findings"], json!([]));
+    assert_eq!(json_of(dir.path(), &POCKET, 0)["findings"], json!([]));
 
     fs::write(dir.path().join("pairs/tier2/x.yaml"), "tier: 2\nsourse: s\n").unwrap();
     let message = "pairs/tier2/x.yaml:2: unknown key `sourse`; did you mean `source`?";
     let expected = json!([{"level": "error", "rule": "file", "pair": "tier2/x", "message": message}]);
-    let report = json_of(dir.path(), &[], 1);
+    let report = json_of(dir.path(), &POCKET, 1);
     assert_eq!(report["findings"], expected);
-    assert!(report["budgets"].is_array());
+    assert_eq!(report["budgets"].as_array().unwrap().len(), 16);
     assert_eq!(report.as_object().unwrap().len(), 2);
 
-    let assert = voicetune(dir.path()).arg("check").assert().code(1);
+    let assert = voicetune(dir.path()).arg("check").args(POCKET).assert().code(1);
     let text = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
     assert!(text.starts_with(&format!("error: {message}\n")), "{text}");
-    assert!(text.ends_with("8 ready pairs from 2 sources; 1 error, 0 warnings, 0 notes\n"), "{text}");
+    assert!(text.ends_with("8 ready pairs from 2 sources, 0 of 16 token budgets exceeded; 1 error, 0 warnings, 0 notes\n"), "{text}");
 }
 
 #[test]
@@ -244,11 +253,54 @@ fn check_reads_the_configs_as_well() {
     fs::write(dir.path().join("configs/mine.yaml"), "model: pocket:llama\nformat: chat\nmethod: lora\nepoch: 1\n").unwrap();
     let finding = |message: &str| json!([{"level": "error", "rule": "config", "pair": null, "message": message}]);
     let broken = finding("configs/mine.yaml:4: unknown key `epoch`; did you mean `epochs`?");
-    assert_eq!(json_of(dir.path(), &[], 1)["findings"], broken);
+    assert_eq!(json_of(dir.path(), &[], 1)["findings"][0], broken[0]);
     assert_eq!(json_of(dir.path(), &["--config", "mine"], 1)["findings"], broken);
     assert_eq!(json_of(dir.path(), &["--config", "pocket-gpt2-full"], 0)["findings"], json!([]));
     let unknown = finding("configs/mie.yaml: there is no such config; did you mean `mine`?");
     assert_eq!(json_of(dir.path(), &["--config", "mie"], 1)["findings"], unknown);
+}
+
+#[test]
+fn check_counts_tokens_where_the_model_is_at_hand() {
+    let dir = workspace(&clean());
+    let report = json_of(dir.path(), &[], 0);
+    let models: BTreeSet<&str> = report["budgets"].as_array().unwrap().iter().map(|b| b["model"].as_str().unwrap()).collect();
+    assert_eq!(models, BTreeSet::from(["pocket-gpt2", "pocket-llama"]));
+    let findings = report["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 4, "{findings:?}");
+    for (finding, config) in findings.iter().zip(["gpt2-xl-full-t4", "gpt2-xl-full", "llama-3.1-8b-lora-t4", "llama-3.1-8b-lora"]) {
+        assert_eq!((&finding["level"], &finding["rule"]), (&json!("info"), &json!("config")));
+        let message = finding["message"].as_str().unwrap();
+        assert!(message.starts_with(&format!("{config}: tokens not counted: ")) && message.contains("`hf download "), "{message}");
+    }
+    let asked = json_of(dir.path(), &["--config", "gpt2-xl-full"], 0);
+    assert_eq!((&asked["findings"][0]["level"], &asked["budgets"]), (&json!("warning"), &json!([])));
+}
+
+#[test]
+fn check_says_which_pairs_a_model_is_not_trained_on() {
+    let long = format!("{}\n\nThe end.", "Nine kettles. ".repeat(3));
+    let mut pairs = clean();
+    pairs[0].response = long.clone();
+    pairs[1].response = format!("{} {}", "Nine kettles.".repeat(20), long);
+    pairs[2].response = "It ends with <|endoftext|>, she said, and so it did.".into();
+    let dir = workspace(&pairs);
+    let config = "model: pocket:gpt2\nformat: plain\nmethod: full\nmax_tokens: 40\n";
+    fs::write(dir.path().join("configs/cut.yaml"), config).unwrap();
+    fs::write(dir.path().join("configs/skip.yaml"), format!("{config}overlong: skip\n")).unwrap();
+    let check = |config: &str, expected: [&str; 3]| {
+        let report = json_of(dir.path(), &["--config", config], 0);
+        let findings = report["findings"].as_array().unwrap();
+        for (pair, part) in pairs.iter().zip(expected) {
+            let of_pair: Vec<&Value> = findings.iter().filter(|f| f["rule"] == "budget" && f["pair"] == pair.id.as_str()).collect();
+            assert_eq!(of_pair.len(), 1, "{config} {}: {findings:?}", pair.id);
+            assert!(of_pair[0]["message"].as_str().unwrap().contains(part), "{:?}", of_pair[0]);
+        }
+        // The special token is not encoded, so it has no count.
+        assert_eq!(report["budgets"].as_array().unwrap().len(), 7);
+    };
+    check("cut", ["are cut off", "first paragraph", "special token"]);
+    check("skip", ["`overlong: skip`", "`overlong: skip`", "special token"]);
 }
 
 #[test]

@@ -114,6 +114,14 @@ fn a_key_that_is_given_holds_and_the_others_have_their_defaults() {
 }
 
 #[test]
+fn a_limit_by_model_never_raises_the_general_one() {
+    let (_dir, workspace) =
+        workspace(&[("sampling.yaml", "max_new_tokens: 100\nmax_new_tokens_by_model: {gpt2: 512, pocket-llama: 20}\n")]);
+    let sampling = workspace.sampling().unwrap();
+    assert_eq!(["llama", "gpt2", "pocket-llama"].map(|name| sampling.max_new_tokens_for(name)), [100, 100, 20]);
+}
+
+#[test]
 fn what_is_wrong_in_the_other_files_is_said_with_file_and_line() {
     fn check(name: &str, text: &str, expected: &str) {
         let (_dir, workspace) = workspace(&[(name, text)]);

@@ -7,8 +7,10 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::{Outcome, style};
-use crate::config::{Config, ConfigError, Workspace};
+use crate::config::{Config, ConfigError, Templates, Workspace};
+use crate::dataset::{Measured, budgets};
 use crate::pairs::{self, Balance, Budget, Finding, Level, Pair, Problem, Rule};
+use crate::run::prepare::find_model;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Only pairs with `status: ready` are looked at, for only they are trained on.
@@ -16,8 +18,10 @@ use crate::pairs::{self, Balance, Budget, Finding, Level, Pair, Problem, Rule};
            a source held out and trained on; a source with over 20 % of the pairs
   warning  a source with over 15 % or more than 4 of the pairs; an empty tier;
            one piece under two sources; a draft without edits; a line ---;
-           a response far shorter than its prompt; too many tokens for a model
-  note     a source with a single pair; one response to two prompts of a tier
+           a response far shorter than its prompt; a pair that is cut or left out
+           for a model; a model asked for with --config that is not at hand
+  note     a source with a single pair; one response to two prompts of a tier;
+           a config whose tokens are not counted, for its model is not at hand
 Shares count from 20 ready pairs on. Exit status: 1 if anything is an error.
 
 Examples:
@@ -41,22 +45,23 @@ struct Report {
     budgets: Vec<Budget>,
 }
 
-/// `count_tokens` gives the ready pairs' token budgets under a config; a failure of it is a finding about that config.
-pub fn run(args: &Args, workspace: &Workspace, count_tokens: impl Fn(&Config, &[Pair]) -> Result<Vec<Budget>>) -> Result<Outcome> {
+pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
     let (pairs, problems) = pairs::load(&workspace.pairs());
     let mut findings: Vec<Finding> = problems.into_iter().map(from_problem).collect();
     findings.extend(other_files(workspace));
     let (configs, broken) = training_configs(args, workspace)?;
     findings.extend(broken);
-    let mut budgets = Vec::new();
-    for config in &configs {
-        match count_tokens(config, &pairs) {
-            Ok(counted) => budgets.extend(counted),
-            Err(error) => findings.push(about_config(Level::Warning, format!("{}: tokens not counted: {error:#}", config.name))),
-        }
-    }
     findings.extend(pairs::lint(&pairs));
-    findings.extend(pairs::over_budget(&budgets));
+    // Broken templates are among the findings already, and nothing can be counted without them.
+    let budgets = match workspace.templates() {
+        Ok(templates) => {
+            let (measured, uncounted) = measure(&configs, &pairs, &templates, workspace, !args.configs.is_empty());
+            findings.extend(uncounted);
+            findings.extend(not_trained_whole(&measured));
+            measured.into_iter().map(|pair| pair.budget).filter(|budget| budget.tokens > 0).collect()
+        }
+        Err(_) => vec![],
+    };
     findings.sort_by_key(|finding| finding.level);
 
     let report = Report { findings, budgets };
@@ -101,6 +106,43 @@ fn training_configs(args: &Args, workspace: &Workspace) -> Result<(Vec<Config>, 
         }
     }
     Ok((good, broken))
+}
+
+/// The pairs under each config, and the configs whose tokens cannot be counted. That a model is not at hand is worth a warning only
+/// where its config was `asked` for. Two configs for one model give the same numbers: they are listed once.
+fn measure(configs: &[Config], pairs: &[Pair], templates: &Templates, workspace: &Workspace, asked: bool) -> (Vec<Measured>, Vec<Finding>) {
+    let mut all: Vec<Measured> = vec![];
+    let mut findings = vec![];
+    for config in configs {
+        let not_counted = |level, error| about_config(level, format!("{}: tokens not counted: {error:#}", config.name));
+        let model = match find_model(workspace.root(), &config.model, &config.revision) {
+            Ok((_, _, model)) => model,
+            Err(error) => {
+                findings.push(not_counted(if asked { Level::Warning } else { Level::Info }, error));
+                continue;
+            }
+        };
+        match budgets(pairs, config, templates, &model) {
+            Ok(measured) => {
+                let new: Vec<Measured> = measured.into_iter().filter(|pair| !all.contains(pair)).collect();
+                all.extend(new);
+            }
+            Err(error) => findings.push(not_counted(Level::Warning, error)),
+        }
+    }
+    (all, findings)
+}
+
+/// A warning for each pair that a model is not trained on, or only on its beginning.
+fn not_trained_whole(measured: &[Measured]) -> Vec<Finding> {
+    let trained: Vec<Budget> = measured.iter().filter(|pair| pair.left.is_none()).map(|pair| pair.budget.clone()).collect();
+    let left = measured.iter().filter_map(|Measured { budget, left }| {
+        let Budget { pair, model, tokens, limit } = budget;
+        let size = if *tokens == 0 { String::new() } else { format!(" ({tokens} tokens, limit {limit})") };
+        let message = format!("left out for {model}: {}{size}", left.as_ref()?);
+        Some(Finding { level: Level::Warning, rule: Rule::Budget, pair: Some(pair.clone()), message })
+    });
+    pairs::over_budget(&trained).into_iter().chain(left).collect()
 }
 
 fn name_of(path: &Path) -> String {

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
 use super::{Outcome, style};
-use crate::config::{Config, Workspace, yaml};
-use crate::dataset::{Dataset, Example, Left, ModelText, Part, Shortened, Tokenizer};
+use crate::config::{Workspace, yaml};
+use crate::dataset::{Dataset, Example, Left, Part, Shortened, Tokenizer};
 use crate::pairs::{self, Level, Pair, Status};
+use crate::run::prepare::find_model;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Trained text is bold and green, context is dim; without colours, trained text stands between ⟦ and ⟧.
@@ -45,7 +45,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
     if let Some(id) = &args.pair {
         find(&pairs, id)?;
     }
-    let model = model_text(&config)?;
+    let (_, _, model) = find_model(workspace.root(), &config.model, &config.revision)?;
     let set = Dataset::build(&pairs, &config, &workspace.templates()?, &model)?;
 
     let wanted = |id: &str| args.pair.as_ref().is_none_or(|pair| pair == id);
@@ -74,15 +74,6 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
     let broken = problems.iter().any(|problem| problem.level == Level::Error);
     let missing = args.pair.is_some() && !set.left.is_empty() && set.left.iter().any(|left| wanted(&left.pair));
     Ok(if broken || missing { Outcome::Problems } else { Outcome::Done })
-}
-
-/// The tokenizer and context length of a config's model.
-fn model_text(config: &Config) -> Result<ModelText> {
-    match config.model.strip_prefix("pocket:") {
-        Some(name) => ModelText::pocket(name),
-        None if Path::new(&config.model).is_dir() => ModelText::in_folder(Path::new(&config.model)),
-        None => bail!("the files of {} are not here; get them with `voicetune fetch {}`", config.model, config.name),
-    }
 }
 
 /// The pair must be there and ready: the others have no example.
@@ -168,11 +159,13 @@ fn word(part: Part) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::dataset::Cut;
 
     fn example() -> (Example, Tokenizer) {
-        let tokenizer = ModelText::pocket("gpt2").unwrap().tokenizer;
+        let tokenizer = find_model(Path::new("."), "pocket:gpt2", "main").unwrap().2.tokenizer;
         let [context, answer] = ["A topic\n", "An “answer”."].map(|text| tokenizer.encode(text).unwrap());
         let mask = [vec![0; context.len()], vec![1; answer.len() + 1]].concat();
         let ids = [context, answer, vec![tokenizer.end_of_text()]].concat();

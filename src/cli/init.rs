@@ -95,7 +95,7 @@ fn next_steps(dir: &Path, complete: bool) -> String {
     let state = if complete { "is a complete workspace; nothing was changed" } else { "is a workspace, readable by you only" };
     format!(
         "{dir} {state}. Next, in that folder:
-  voicetune import EXPORT.zip     makes pairs from a Substack export (a preview; --write keeps them)
+  pairs/tier1/example.yaml        shows what a pair looks like; write yours beside it, one file a pair
   voicetune check                 says what is missing in the pairs, and which are too long for a model
   voicetune train CONFIG          fine-tunes; `pocket-llama-lora` needs neither network nor GPU
 Before the first run, put your topics into configs/canaries.yaml.

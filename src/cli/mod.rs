@@ -84,7 +84,7 @@ fn dispatch(args: Args) -> Result<Outcome> {
         Command::Demo(args) => demo::run(args, &workspace()?),
         Command::Bench(args) => bench::run(args),
         Command::Init(args) => init::run(args),
-        Command::Check(args) => check::run(args, &workspace()?, |_, _| Ok(Vec::new())),
+        Command::Check(args) => check::run(args, &workspace()?),
         Command::Encode(args) => encode::run(args, &workspace()?),
         Command::Train(args) => train::run(args, &workspace()?),
         Command::Generate(args) => generate::run(args, &workspace()?),

@@ -26,9 +26,9 @@ pub struct Sampling {
 }
 
 impl Sampling {
-    /// The most tokens a model may write, given the short name of its config.
+    /// The most tokens a model may write, given the short name of its config. The limit by model never raises the general one.
     pub fn max_new_tokens_for(&self, short_name: &str) -> usize {
-        self.max_new_tokens_by_model.get(short_name).copied().unwrap_or(self.max_new_tokens)
+        self.max_new_tokens_by_model.get(short_name).map_or(self.max_new_tokens, |&n| n.min(self.max_new_tokens))
     }
 }
 

@@ -12,8 +12,8 @@ mod tokenizer;
 
 pub use batch::{Batch, Example, Part};
 pub use encode::{Cut, EncodeProblem, Encoded, Encoder, Reason};
-pub use model_text::{ModelText, context_length};
-pub use set::{Dataset, Left, Shortened, budgets};
+pub use model_text::ModelText;
+pub use set::{Dataset, Left, Measured, Shortened, budgets};
 pub use split::{Leak, Leaks, split};
 pub use stream::TextStream;
 pub use template::{ChatTemplate, Message, Role};

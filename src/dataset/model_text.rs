@@ -1,9 +1,6 @@
 //! What training data needs of a model: its tokenizer, and how many positions it has. No weights.
 
-use std::fs;
-use std::path::Path;
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use super::tokenizer::{Tokenizer, TokenizerFiles};
@@ -16,51 +13,6 @@ pub struct ModelText {
 }
 
 impl ModelText {
-    /// One of the embedded models, by the name after `pocket:`.
-    pub fn pocket(name: &str) -> Result<Self> {
-        macro_rules! embedded {
-            ($folder:literal, $model_name:literal) => {
-                TokenizerFiles {
-                    tokenizer_json: include_str!(concat!("../../assets/pocket/", $folder, "/tokenizer.json")),
-                    tokenizer_config: Some(include_str!(concat!("../../assets/pocket/", $folder, "/tokenizer_config.json"))),
-                    generation_config: Some(include_str!(concat!("../../assets/pocket/", $folder, "/generation_config.json"))),
-                    config: Some(include_str!(concat!("../../assets/pocket/", $folder, "/config.json"))),
-                    chat_template: None,
-                    model_name: $model_name,
-                }
-            };
-        }
-        match name {
-            "llama" => Self::new(&embedded!("llama", "pocket:llama")),
-            "gpt2" => Self::new(&embedded!("gpt2", "pocket:gpt2")),
-            _ => bail!("there is no pocket model `pocket:{name}`; there are `pocket:llama` and `pocket:gpt2`"),
-        }
-    }
-
-    /// A model folder in Hugging Face layout. `tokenizer.json` and `config.json` must be there.
-    pub fn in_folder(folder: &Path) -> Result<Self> {
-        let needed = |file: &str| {
-            let path = folder.join(file);
-            fs::read_to_string(&path).with_context(|| format!("cannot read {}: a model folder needs it", path.display()))
-        };
-        let optional = |file: &str| {
-            let path = folder.join(file);
-            if !path.exists() {
-                return Ok(None);
-            }
-            fs::read_to_string(&path).map(Some).with_context(|| format!("cannot read {}", path.display()))
-        };
-        let config = needed("config.json")?;
-        Self::new(&TokenizerFiles {
-            tokenizer_json: &needed("tokenizer.json")?,
-            tokenizer_config: optional("tokenizer_config.json")?.as_deref(),
-            generation_config: optional("generation_config.json")?.as_deref(),
-            config: Some(&config),
-            chat_template: optional("chat_template.jinja")?.as_deref(),
-            model_name: &folder.display().to_string(),
-        })
-    }
-
     /// From the files' contents; `config` must be given.
     pub fn new(files: &TokenizerFiles) -> Result<Self> {
         let config = files.config.with_context(|| format!("{} has no config.json", files.model_name))?;
@@ -70,7 +22,7 @@ impl ModelText {
 }
 
 /// The number of positions that a `config.json` gives its model.
-pub fn context_length(config_json: &str) -> Result<usize> {
+fn context_length(config_json: &str) -> Result<usize> {
     #[derive(Deserialize)]
     struct Positions {
         max_position_embeddings: Option<usize>,
@@ -85,37 +37,36 @@ pub fn context_length(config_json: &str) -> Result<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::tokenizer_json;
     use super::*;
 
-    #[test]
-    fn pocket_models_are_embedded() {
-        let llama = ModelText::pocket("llama").unwrap();
-        assert_eq!((llama.context, llama.tokenizer.vocabulary()), (2048, 4096));
-        assert_eq!(
-            (llama.tokenizer.start(), llama.tokenizer.end_tokens(), llama.tokenizer.end_of_text()),
-            (&[4091][..], &[4092, 4095][..], 4095)
-        );
-        assert!(llama.tokenizer.has_chat_template());
-        let gpt2 = ModelText::pocket("gpt2").unwrap();
-        assert_eq!((gpt2.context, gpt2.tokenizer.vocabulary()), (1024, 4096));
-        assert_eq!((gpt2.tokenizer.start(), gpt2.tokenizer.end_tokens()), (&[][..], &[4091][..]));
-        assert!(!gpt2.tokenizer.has_chat_template());
-        assert!(ModelText::pocket("bert").unwrap_err().to_string().contains("pocket:gpt2"));
+    /// What is made of a `config.json`: the positions, or the whole error.
+    fn context(config: Option<&str>) -> Result<usize, String> {
+        let files = TokenizerFiles {
+            tokenizer_json: &tokenizer_json(),
+            tokenizer_config: None,
+            generation_config: Some(r#"{"eos_token_id": 34}"#),
+            config,
+            chat_template: None,
+            model_name: "tiny",
+        };
+        ModelText::new(&files).map(|text| text.context).map_err(|error| format!("{error:#}"))
     }
 
     #[test]
-    fn folders_lacking_a_file_are_refused_by_its_path() {
-        let folder = tempfile::tempdir().unwrap();
-        let check = |expected: &str| {
-            let message = format!("{:#}", ModelText::in_folder(folder.path()).unwrap_err());
-            assert!(message.contains(expected), "{message}");
+    fn both_architectures_say_their_positions() {
+        assert_eq!(context(Some(r#"{"max_position_embeddings": 4096}"#)), Ok(4096));
+        assert_eq!(context(Some(r#"{"n_positions": 1024}"#)), Ok(1024));
+    }
+
+    #[test]
+    fn a_config_without_positions_is_refused_by_its_models_name() {
+        let check = |config, expected: &str| {
+            let message = context(config).unwrap_err();
+            assert!(message.starts_with(expected), "{message}");
         };
-        check("config.json: a model folder needs it");
-        fs::write(folder.path().join("config.json"), "{}").unwrap();
-        check("tokenizer.json: a model folder needs it");
-        fs::write(folder.path().join("tokenizer.json"), "{}").unwrap();
-        check("max_position_embeddings");
-        fs::write(folder.path().join("config.json"), r#"{"n_positions": 8}"#).unwrap();
-        check("cannot read tokenizer.json of ");
+        check(None, "tiny has no config.json");
+        check(Some("{"), "config.json of tiny: ");
+        check(Some("{}"), "config.json of tiny: neither `max_position_embeddings`");
     }
 }

@@ -1,9 +1,6 @@
-//! The data set of a run: the examples of all ready pairs, what was left out and why, the order of each epoch, and a hash.
+//! The data set of a run: the examples of all ready pairs, what was left out and why, and a hash.
 
 use anyhow::{Context, Result, bail};
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
 use super::batch::{Example, Part};
@@ -17,7 +14,7 @@ use crate::pairs::{Budget, Pair, Status};
 /// pairs were read in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
-    /// In the order of pair ids; [`Dataset::order`] shuffles.
+    /// In the order of pair ids; each epoch of a run shuffles them anew.
     pub train: Vec<Example>,
     pub validation: Vec<Example>,
     /// Ready pairs without an example.
@@ -26,7 +23,6 @@ pub struct Dataset {
     pub shortened: Vec<Shortened>,
     /// The most tokens an example may have: the config's `max_tokens`, or the model's positions where those are fewer.
     pub limit: usize,
-    seed: u64,
 }
 
 /// A ready pair that this model is not trained on.
@@ -60,7 +56,7 @@ impl Dataset {
         if parts.is_empty() {
             bail!("no pair is ready: write pairs into pairs/tier1 to pairs/tier4 and set `status: ready` in those to train on");
         }
-        let mut set = Dataset { train: vec![], validation: vec![], left: vec![], shortened: vec![], limit, seed: config.seed };
+        let mut set = Dataset { train: vec![], validation: vec![], left: vec![], shortened: vec![], limit };
         for (pair, split) in parts {
             let id = || pair.id.clone();
             let encoded = match encoder.pair(pair, limit, config.overlong) {
@@ -97,36 +93,32 @@ impl Dataset {
     pub fn hash(&self) -> Result<String> {
         Ok(hex::encode(Sha256::digest(self.jsonl()?)))
     }
-
-    /// The order in which epoch `epoch` (from 0) goes through the train examples: indices into `train`, shuffled anew each epoch,
-    /// and always the same for one seed.
-    pub fn order(&self, epoch: usize) -> Vec<usize> {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        rng.set_stream(epoch as u64 + 1); // stream 0 is the split's
-        let mut order: Vec<usize> = (0..self.train.len()).collect();
-        order.shuffle(&mut rng);
-        order
-    }
-
-    /// Optimiser steps in an epoch; the last one may see fewer examples.
-    pub fn steps_per_epoch(&self, batch: usize, accumulate: usize) -> usize {
-        self.train.len().div_ceil((batch * accumulate).max(1))
-    }
 }
 
-/// How many tokens each ready pair takes whole, under this config. Pairs that have none (an empty prompt) are not listed.
-pub fn budgets(pairs: &[Pair], config: &Config, templates: &Templates, model: &ModelText) -> Result<Vec<Budget>> {
+/// A ready pair measured against a config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measured {
+    /// The tokens of the whole pair; 0 where it was not encoded at all.
+    pub budget: Budget,
+    /// Why the model is not trained on it; `None` where it is, on all of it or on its beginning.
+    pub left: Option<Reason>,
+}
+
+/// Measures each ready pair against a config, whatever the split.
+pub fn budgets(pairs: &[Pair], config: &Config, templates: &Templates, model: &ModelText) -> Result<Vec<Measured>> {
     let encoder = Encoder::new(&model.tokenizer, config.format, templates)?;
-    let mut budgets = vec![];
-    for pair in pairs.iter().filter(|pair| pair.status == Status::Ready) {
-        let tokens = match encoder.pair(pair, usize::MAX, config.overlong) {
-            Ok(encoded) => encoded.tokens,
-            Err(EncodeProblem::LeftOut { .. }) => continue,
-            Err(EncodeProblem::Failed(error)) => return Err(error.context(format!("pair {}", pair.id))),
-        };
-        budgets.push(Budget { pair: pair.id.clone(), model: config.short_name(), tokens, limit: limit(config, model) });
-    }
-    Ok(budgets)
+    let limit = limit(config, model);
+    let ready = pairs.iter().filter(|pair| pair.status == Status::Ready);
+    ready
+        .map(|pair| {
+            let (tokens, left) = match encoder.pair(pair, limit, config.overlong) {
+                Ok(encoded) => (encoded.tokens, None),
+                Err(EncodeProblem::LeftOut { reason, tokens }) => (tokens, Some(reason)),
+                Err(EncodeProblem::Failed(error)) => return Err(error.context(format!("pair {}", pair.id))),
+            };
+            Ok(Measured { budget: Budget { pair: pair.id.clone(), model: config.short_name(), tokens, limit }, left })
+        })
+        .collect()
 }
 
 fn limit(config: &Config, model: &ModelText) -> usize {
@@ -135,12 +127,11 @@ fn limit(config: &Config, model: &ModelText) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::path::Path;
 
     use super::super::testing::{pair, templates, tokenizer};
     use super::*;
-    use crate::config;
+    use crate::config::{self, Overlong};
 
     fn config(max_tokens: usize) -> Config {
         let text = format!("model: pocket:llama\nformat: chat\nmethod: lora\nmax_tokens: {max_tokens}\nvalidation: {{ fraction: 0.2 }}\n");
@@ -191,9 +182,23 @@ mod tests {
         pairs[0].split = crate::pairs::Split::Train;
         pairs.push(Pair { id: "tier2/leak".into(), source: "a".into(), split: crate::pairs::Split::Validation, ..pair("a", "b") });
         assert!(Dataset::build(&pairs, &config(8), &templates(), &model(100)).unwrap_err().to_string().contains("both sides"));
-        let budgets = budgets(&pairs, &config(8), &templates(), &model(100)).unwrap();
-        assert_eq!(budgets.len(), 11);
-        assert_eq!(budgets[3], Budget { pair: "tier2/d".into(), model: "pocket-llama".into(), tokens: 10, limit: 8 });
+        let measured = budgets(&pairs, &config(8), &templates(), &model(100)).unwrap();
+        assert_eq!(measured.len(), 11);
+        let whole = Budget { pair: "tier2/d".into(), model: "pocket-llama".into(), tokens: 10, limit: 8 };
+        assert_eq!(measured[3], Measured { budget: whole, left: None });
+    }
+
+    #[test]
+    fn budgets_say_which_pairs_are_left_out() {
+        let check = |pair: Pair, overlong, tokens, left| {
+            let measured = budgets(&[pair], &Config { overlong, ..config(8) }, &templates(), &model(100)).unwrap();
+            assert_eq!((measured[0].budget.tokens, measured[0].left.clone()), (tokens, left));
+        };
+        check(pair("d", "b"), Overlong::Skip, 7, None);
+        check(pair("d", "b\n\nc"), Overlong::CutAtParagraph, 10, None);
+        check(pair("d", "b\n\nc"), Overlong::Skip, 10, Some(Reason::TooLong));
+        check(pair("d", "bbbbbbb"), Overlong::CutAtParagraph, 13, Some(Reason::FirstParagraph));
+        check(pair("d", "<|end|>"), Overlong::CutAtParagraph, 0, Some(Reason::SpecialToken("<|end|>".into())));
     }
 
     #[test]
@@ -217,29 +222,5 @@ mod tests {
         let lines: Vec<Example> = jsonl.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines, set.examples().cloned().collect::<Vec<_>>());
         assert!(jsonl.lines().next().unwrap().starts_with(r#"{"pair":"tier2/"#));
-    }
-
-    #[test]
-    fn each_epoch_has_its_own_order_and_always_the_same() {
-        let build = |seed| Dataset::build(&ten(), &Config { seed, ..config(100) }, &templates(), &model(100)).unwrap();
-        let set = build(42);
-        let orders: Vec<Vec<usize>> = (0..6).map(|epoch| set.order(epoch)).collect();
-        for order in &orders {
-            let mut sorted = order.clone();
-            sorted.sort();
-            assert_eq!(sorted, (0..set.train.len()).collect::<Vec<_>>());
-        }
-        assert_eq!(orders.iter().collect::<BTreeSet<_>>().len(), 6);
-        assert_eq!(orders, (0..6).map(|epoch| build(42).order(epoch)).collect::<Vec<_>>());
-        assert_ne!(orders[0], build(43).order(0));
-    }
-
-    #[test]
-    fn steps_count_the_last_short_one() {
-        let set = Dataset::build(&ten(), &config(100), &templates(), &model(100)).unwrap();
-        assert_eq!(set.train.len(), 8);
-        for (batch, accumulate, expected) in [(1, 1, 8), (1, 3, 3), (2, 4, 1), (3, 1, 3), (8, 8, 1)] {
-            assert_eq!(set.steps_per_epoch(batch, accumulate), expected, "{batch} x {accumulate}");
-        }
     }
 }

@@ -45,11 +45,24 @@ impl<'a> TextStream<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ModelText;
+    use super::super::{Tokenizer, TokenizerFiles};
 
-    /// The pieces that a stream returns for these bytes, one token each (a pocket vocabulary has a token for every byte).
+    /// A vocabulary with a token for every byte.
+    fn pocket_gpt2() -> Tokenizer {
+        Tokenizer::new(&TokenizerFiles {
+            tokenizer_json: include_str!("../../assets/pocket/gpt2/tokenizer.json"),
+            tokenizer_config: Some(include_str!("../../assets/pocket/gpt2/tokenizer_config.json")),
+            generation_config: None,
+            config: None,
+            chat_template: None,
+            model_name: "pocket:gpt2",
+        })
+        .unwrap()
+    }
+
+    /// The pieces that a stream returns for these bytes, one token each.
     fn streamed(bytes: &[u8]) -> (Vec<String>, String) {
-        let tokenizer = ModelText::pocket("gpt2").unwrap().tokenizer;
+        let tokenizer = pocket_gpt2();
         let table: Vec<(u8, u32)> = (0..256u32).filter_map(|id| Some((byte_of_piece(&tokenizer.piece(id))?, id))).collect();
         let id = |byte: u8| table.iter().find(|(b, _)| *b == byte).unwrap().1;
         let mut stream = tokenizer.stream();

@@ -46,7 +46,7 @@ pub enum Rule {
     ShortResponse,
     /// A line `---` in the prose, which the plain format uses as its delimiter.
     Delimiter,
-    /// More tokens than a model sees.
+    /// A pair that a model sees only the beginning of, or not at all.
     Budget,
 }
 
@@ -79,7 +79,7 @@ pub fn lint(pairs: &[Pair]) -> Vec<Finding> {
     findings
 }
 
-/// A warning for each pair that is cut or left out for a model because it has too many tokens.
+/// A warning for each pair that is cut because it has too many tokens for a model.
 pub fn over_budget(budgets: &[Budget]) -> Vec<Finding> {
     budgets
         .iter()
@@ -88,7 +88,7 @@ pub fn over_budget(budgets: &[Budget]) -> Vec<Finding> {
             level: Level::Warning,
             rule: Rule::Budget,
             pair: Some(pair.clone()),
-            message: format!("{tokens} tokens for {model}, which takes {limit}: the rest is cut, or the pair left out, as its config says"),
+            message: format!("{tokens} tokens for {model}, which takes {limit}: the paragraphs at its end are cut off"),
         })
         .collect()
 }
@@ -109,7 +109,7 @@ fn finding(level: Level, rule: Rule, pair: Option<&str>, message: String) -> Fin
 fn no_pairs(balance: &Balance) -> Finding {
     let drafts: usize = balance.tiers.iter().map(|tier| tier.draft).sum();
     let message = match drafts {
-        0 => "there is no ready pair; import pieces with `voicetune import`, or write pairs/tier1/NAME.yaml by hand".into(),
+        0 => "there is no ready pair; write pairs/tier1/NAME.yaml and set `status: ready` in it".into(),
         n => {
             format!("there is no ready pair; {n} {} `status: draft`: set `status: ready` where the text is final", plural(n, "has", "have"))
         }

@@ -61,8 +61,7 @@ pub fn sampling_for(settings: &config::Sampling, short_name: &str) -> Sampling {
         top_p: settings.top_p,
         top_k: settings.top_k,
         repetition_penalty: settings.repetition_penalty,
-        // The limit by model is a lower one: it never raises the general limit.
-        max_new_tokens: settings.max_new_tokens_for(short_name).min(settings.max_new_tokens),
+        max_new_tokens: settings.max_new_tokens_for(short_name),
     }
 }
 

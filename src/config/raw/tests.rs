@@ -68,11 +68,11 @@ fn the_shipped_configs_say_what_the_experiment_asks_for() {
     assert_eq!((gpt2.optimizer.learning_rate, gpt2.max_tokens), (5e-5, 1024));
     let t4 = embedded("gpt2-xl-full-t4");
     assert_eq!((t4.optimizer.state, t4.base_precision), (StateType::Int8, Precision::F16));
-    for name in ["pocket-llama-lora", "pocket-gpt2-full"] {
+    for (name, max_tokens) in [("pocket-llama-lora", 4096), ("pocket-gpt2-full", 1024)] {
         let pocket = embedded(name);
         assert_eq!(
             (pocket.base_precision, pocket.max_tokens, pocket.epochs, pocket.batch, pocket.accumulate),
-            (Precision::F32, 1024, 3, 1, 2)
+            (Precision::F32, max_tokens, 3, 1, 2)
         );
     }
     let names =
