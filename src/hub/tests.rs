@@ -65,8 +65,8 @@ fn a_local_folder_is_found_relative_to_the_workspace() {
     assert_eq!(weights, [folder.join("model.safetensors")]);
     assert_eq!(files.text_files().unwrap().tokenizer_json, "{}");
     // Ids can be scored without a tokenizer; who needs text is told what is missing.
-    fs::remove_file(dir.path().join("m/tokenizer.json")).unwrap();
-    let files = resolve(&dir, "m").unwrap();
+    fs::remove_file(folder.join("tokenizer.json")).unwrap();
+    let files = resolve(&dir, "models/mine").unwrap();
     assert!(files.config_json().is_ok() && files.weights().is_ok());
     assert!(files.text_files().unwrap_err().to_string().contains("no tokenizer.json"));
 }
