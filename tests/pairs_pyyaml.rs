@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -108,7 +110,7 @@ fn pyyaml_reads_back_what_is_saved() {
 /// The pairs of this repository as well: they are written by hand.
 #[test]
 fn pyyaml_reads_the_sample_pairs_as_we_do() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("pairs");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pairs");
     let (pairs, problems) = voicetune::pairs::load(&folder);
     assert_eq!(problems, []);
     let read = read_with_pyyaml(&folder);
@@ -119,14 +121,37 @@ fn pyyaml_reads_the_sample_pairs_as_we_do() {
     }
 }
 
-fn read_with_pyyaml(pairs: &std::path::Path) -> BTreeMap<String, Value> {
+fn read_with_pyyaml(pairs: &Path) -> BTreeMap<String, Value> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pyyaml/read_pairs.py");
-    let importable = Command::new("python3").args(["-c", "from yaml import CSafeLoader"]).output();
-    assert!(
-        importable.is_ok_and(|output| output.status.success()),
-        "this test needs python3 with PyYAML and its libyaml reader: python3 -m pip install pyyaml==6.0.2"
-    );
-    let output = Command::new("python3").arg(script).arg(pairs).env("PYTHONIOENCODING", "utf-8").output().unwrap();
+    let output = python().arg(script).arg(pairs).env("PYTHONIOENCODING", "utf-8").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Python with PyYAML and its libyaml reader: the machine's own, or one that is installed below the target folder, once.
+fn python() -> Command {
+    static PACKAGES: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let packages = PACKAGES.get_or_init(|| {
+        let imports = |mut python: Command| python.args(["-c", "from yaml import CSafeLoader"]).output().is_ok_and(|o| o.status.success());
+        if imports(Command::new("python3")) {
+            return None;
+        }
+        let packages = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pyyaml");
+        if !imports(with_packages(&packages)) {
+            let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"];
+            let installed = Command::new("python3").args(pip).arg(&packages).arg("pyyaml==6.0.2").status();
+            assert!(
+                installed.is_ok_and(|status| status.success()) && imports(with_packages(&packages)),
+                "this test needs python3 with PyYAML, which could not be installed: python3 -m pip install pyyaml==6.0.2"
+            );
+        }
+        Some(packages)
+    });
+    packages.as_deref().map_or_else(|| Command::new("python3"), with_packages)
+}
+
+fn with_packages(packages: &Path) -> Command {
+    let mut python = Command::new("python3");
+    python.env("PYTHONPATH", packages);
+    python
 }
