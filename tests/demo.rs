@@ -32,7 +32,7 @@ fn four_outputs_a_prompt_and_a_drafts_shares() {
         assert!(run["validation_before"].as_f64().unwrap() > 0.0 && run["validation_after"].as_f64().unwrap() > 0.0, "{run}");
     }
     for prompt in ["A", "B"] {
-        for arm in ["pocket-llama-base", "pocket-llama-tuned", "pocket-gpt2-base", "pocket-gpt2-tuned"] {
+        for arm in ["llama-base", "llama-tuned", "gpt2-base", "gpt2-tuned"] {
             let drawn = found["samples"].as_array().unwrap().iter().filter(|s| s["prompt"] == prompt && s["arm"] == arm);
             let seeds: Vec<u64> = drawn.map(|s| s["seed"].as_u64().unwrap()).collect();
             assert_eq!(seeds, [42, 43], "{prompt} {arm}");
@@ -40,7 +40,7 @@ fn four_outputs_a_prompt_and_a_drafts_shares() {
     }
     let versions = found["draft"]["versions"].as_array().unwrap();
     let by: Vec<&str> = versions.iter().map(|v| v["by"].as_str().unwrap()).collect();
-    assert_eq!(by, ["the writer", "pocket-llama-base", "pocket-llama-tuned"]);
+    assert_eq!(by, ["the writer", "llama-base", "llama-tuned"]);
     // She kept two of the three sentences and cut one.
     let hers = &versions[0]["shares"];
     assert!(
@@ -52,7 +52,7 @@ fn four_outputs_a_prompt_and_a_drafts_shares() {
     let again = sample.succeed(&["generate", "demo-llama", "--arms", "tuned", "--samples", "1", "--json"]);
     let first: Value = serde_json::from_str(again.lines().next().unwrap()).unwrap();
     let drawn = found["samples"].as_array().unwrap();
-    let same = drawn.iter().find(|s| s["prompt"] == "A" && s["arm"] == "pocket-llama-tuned" && s["seed"] == 42).unwrap();
+    let same = drawn.iter().find(|s| s["prompt"] == "A" && s["arm"] == "llama-tuned" && s["seed"] == 42).unwrap();
     assert_eq!(first["ids"], same["ids"], "the same run, prompt and seed give the same text");
     sample.fail(&["train", "--resume", "demo-gpt2"], &["has done all of its"]);
 }

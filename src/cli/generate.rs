@@ -139,7 +139,6 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
         job: LOADING,
         files,
         precision: config.base_precision,
-        short_name: config.short_name(),
         tuned: if arms.contains(&protocol::Arm::Tuned) { tuned(&subject) } else { None },
     }))?;
     super::train::wait_for_model(&engine)?;

@@ -36,8 +36,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// The model in a word, which names its arms (`llama-base`, `llama-tuned`) and its line in `sampling.yaml`: `llama`, `gpt2`,
-    /// `pocket-llama`, `pocket-gpt2`, or the last part of another model's name.
+    /// The model in a word, which names its line in `sampling.yaml` and in what `check` prints: `llama`, `gpt2`, `pocket-llama`,
+    /// `pocket-gpt2`, or the last part of another model's name.
     pub fn short_name(&self) -> String {
         if let Some(pocket) = self.model.strip_prefix("pocket:") {
             return format!("pocket-{pocket}");

@@ -106,17 +106,16 @@ impl Params {
 
     /// Replaces the value of a parameter, trained or not, by one of the same shape.
     pub fn set(&mut self, id: ParamId, value: &Tensor) -> Result<()> {
-        let trained = self.is_trained(id);
         let param = &mut self.list[id.0];
         if value.dims() != param.value.dims() {
             bail!("`{}` has shape {:?}, expected {:?}", param.slot.0[0].name, value.dims(), param.value.dims());
         }
         let value = value.to_device(&self.device)?;
-        param.value = value.to_dtype(self.dtype)?;
-        if trained {
-            param.master = None;
-            self.train(id)?;
+        if param.master.is_some() {
+            // The exact value, not what the compute type leaves of it: a resumed run goes on where it was.
+            return self.set_master(id, value.to_dtype(DType::F32)?);
         }
+        param.value = value.to_dtype(self.dtype)?;
         Ok(())
     }
 

@@ -55,7 +55,7 @@ fn sample_rows(
 ) -> Result<Outcome> {
     let engine_rows: Vec<sample::Row> = rows.iter().map(|row| sample::Row { arm: row.arm.into(), seed: row.seed }).collect();
     let tokenizer = slot.tokenizer.clone();
-    let short_name = slot.short_name.clone();
+    let short_name = slot.short_name;
     let model = if rows.iter().all(|row| row.arm == Arm::Base) { slot.base()? } else { slot.tuned()? };
     let mut streams: Vec<TextStream> = rows.iter().map(|_| tokenizer.stream()).collect();
     let mut error = None;
@@ -87,7 +87,7 @@ fn sample_rows(
         };
         emit(Event::Sample(Sample {
             prompt: job.prompt.id.clone(),
-            arm: row.arm.named(&short_name),
+            arm: row.arm.named(short_name),
             sample: row.sample,
             seed: row.seed,
             step,

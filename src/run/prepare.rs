@@ -108,7 +108,7 @@ impl Prepared {
     }
 
     pub fn load(&self, job: Job) -> Load {
-        Load { job, files: self.files.clone(), precision: self.config.base_precision, short_name: self.config.short_name(), tuned: None }
+        Load { job, files: self.files.clone(), precision: self.config.base_precision, tuned: None }
     }
 
     /// Makes the run's folder. To be called once the model is loaded, so that a model that cannot be used leaves no folder behind.

@@ -33,8 +33,6 @@ pub struct Load {
     pub job: Job,
     pub files: ModelFiles,
     pub precision: Precision,
-    /// Names the arms: `llama` gives `llama-base` and `llama-tuned`.
-    pub short_name: String,
     /// What makes the tuned arm, for generation from a run; training starts from a model without it.
     pub tuned: Option<Tuned>,
 }

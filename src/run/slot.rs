@@ -15,7 +15,8 @@ use crate::hub::{ModelFiles, TextFiles};
 
 pub(super) struct Slot {
     pub files: ModelFiles,
-    pub short_name: String,
+    /// Names the arms: `llama` gives `llama-base` and `llama-tuned`.
+    pub short_name: &'static str,
     pub tokenizer: Tokenizer,
     pub model: Model,
     pub kind: Kind,
@@ -52,15 +53,7 @@ impl Slot {
                 Kind::Full
             }
         };
-        Ok(Slot {
-            files: load.files.clone(),
-            short_name: load.short_name.clone(),
-            tokenizer,
-            model,
-            kind,
-            precision: load.precision,
-            base: None,
-        })
+        Ok(Slot { files: load.files.clone(), short_name: spec.short_name(), tokenizer, model, kind, precision: load.precision, base: None })
     }
 
     pub(super) fn describe(&self) -> Loaded {
