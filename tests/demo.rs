@@ -40,7 +40,7 @@ fn four_outputs_a_prompt_and_a_drafts_shares() {
     }
     let versions = found["draft"]["versions"].as_array().unwrap();
     let by: Vec<&str> = versions.iter().map(|v| v["by"].as_str().unwrap()).collect();
-    assert_eq!(by, ["the writer", "llama-base", "llama-tuned"]);
+    assert_eq!(by, ["the writer", "llama-base", "llama-tuned", "gpt2-base", "gpt2-tuned"]);
     // She kept two of the three sentences and cut one.
     let hers = &versions[0]["shares"];
     assert!(

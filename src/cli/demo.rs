@@ -76,8 +76,15 @@ struct Tried {
 #[derive(Debug, Serialize)]
 struct Edited {
     pair: String,
+    /// Where the first model that could read it had the pair.
     part: Option<Part>,
     versions: Vec<Version>,
+}
+
+impl Edited {
+    fn by_the_writer(pair: &Pair, part: Option<Part>) -> Self {
+        Edited { pair: pair.id.clone(), part, versions: vec![Version::of("the writer", &pair.prompt, &pair.response)] }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -85,6 +92,13 @@ struct Version {
     by: String,
     sentences: usize,
     shares: Shares,
+}
+
+impl Version {
+    fn of(by: &str, draft: &str, text: &str) -> Self {
+        let counts = Counts::of(&align(draft, text));
+        Version { by: by.to_owned(), sentences: counts.revision, shares: counts.shares() }
+    }
 }
 
 /// Runs the demo in the workspace.
@@ -191,7 +205,8 @@ impl Demo<'_> {
         progress.finish();
         if let (Some((pair, _)), false) = (draft, answers.is_empty()) {
             let part = prepared.examples.iter().find(|e| e.pair == pair.id).map(|e| e.split);
-            self.findings.draft = Some(edited(&pair, part, &answers));
+            let draft = self.findings.draft.get_or_insert_with(|| Edited::by_the_writer(&pair, part));
+            draft.versions.extend(answers.iter().map(|sample| Version::of(&sample.arm, &pair.prompt, &sample.text)));
         }
         Ok(Outcome::Done)
     }
@@ -257,14 +272,4 @@ fn draft_pair(workspace: &Workspace, encoder: &Encoder, context: usize) -> Resul
     let Some(pair) = drafts.min_by_key(|p| p.prompt.len()) else { return Ok(None) };
     let ids = encoder.prompt(&pair.prompt).with_context(|| format!("the draft of {}", pair.id))?;
     Ok((ids.len() + ANSWER <= context).then_some((pair, ids)))
-}
-
-fn edited(pair: &Pair, part: Option<Part>, answers: &[Sample]) -> Edited {
-    let version = |by: &str, text: &str| {
-        let counts = Counts::of(&align(&pair.prompt, text));
-        Version { by: by.to_owned(), sentences: counts.revision, shares: counts.shares() }
-    };
-    let mut versions = vec![version("the writer", &pair.response)];
-    versions.extend(answers.iter().map(|sample| version(&sample.arm, &sample.text)));
-    Edited { pair: pair.id.clone(), part, versions }
 }
