@@ -221,6 +221,23 @@ fn greedy_text_token_by_token() {
     }
 }
 
+/// candle-transformers' Llama, a forward pass that shares only candle's tensors with ours.
+#[test]
+fn a_second_implementation_gives_the_same_logits() {
+    use candle_transformers::models::llama::{Cache, Llama, LlamaConfig};
+    let folder = folder("llama");
+    let config: LlamaConfig = serde_json::from_str(&std::fs::read_to_string(folder.join("config_hub_style.json")).unwrap()).unwrap();
+    let config = config.into_config(false);
+    let weights = candle_core::safetensors::load(folder.join("model.safetensors"), &Device::Cpu).unwrap();
+    let theirs = Llama::load(candle_nn::VarBuilder::from_tensors(weights, DType::F32, &Device::Cpu), &config).unwrap();
+    let ids: Vec<u32> = (0..40).map(|i| i * 37 % 250).collect();
+    let mut cache = Cache::new(false, DType::F32, &config, &Device::Cpu).unwrap();
+    let tokens = Tensor::new(&ids[..], &Device::Cpu).unwrap().unsqueeze(0).unwrap();
+    let last: Vec<f32> = theirs.forward(&tokens, 0, &mut cache).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+    let ours = load("llama").logits(&ids, Arm::Base).unwrap().get(39).unwrap().to_vec1().unwrap();
+    close("last logits", &ours, &last, 1e-4);
+}
+
 #[test]
 fn adapter_written_reads_back_the_same() {
     for adapter in ["adapter", "adapter_qv"] {

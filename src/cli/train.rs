@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 
 use super::progress::Progress;
+use super::style::counted;
 use super::{Outcome, interrupt};
 use crate::config::{Method, Workspace};
 use crate::dataset::Part;
@@ -186,7 +187,8 @@ pub(super) fn describe(prepared: &Prepared, steps: usize, max_steps: Option<u64>
     }
     lines.extend(prepared.canaries.notes.iter().map(|note| format!("canaries    {note}")));
     let size = config.batch * config.accumulate;
-    lines.push(format!("steps       {steps}: {} epochs of {} examples, {size} a step", config.epochs, train));
+    let (epochs, examples) = (counted(config.epochs, "epoch"), counted(train, "example"));
+    lines.push(format!("steps       {steps}: {epochs} of {examples}, {size} a step"));
     if let Some(n) = max_steps.filter(|&n| (n as usize) < steps) {
         lines.push(format!("            ends after step {n}; the learning rate goes by all {steps}"));
     }
@@ -266,7 +268,7 @@ pub(super) fn conclude(run: &Run, ended: Ended, last_step: usize, steps: usize) 
             let seconds = crate::run::log::History::read(&run.folder)?.steps.iter().map(|s| s.ms).sum::<f64>() / 1000.0;
             eprintln!("finished    {last_step} steps in {}; result: {}", duration(seconds), checkpoints.result()?.path.display());
             if last_step < steps {
-                eprintln!("            {} steps are left; {resume}", steps - last_step);
+                eprintln!("            still to do: {}; {resume}", counted(steps - last_step, "step"));
             }
             Ok(Outcome::Done)
         }
