@@ -9,6 +9,7 @@ use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use super::Outcome;
+use super::precision::Dtype;
 use crate::config::{Lora, Optimizer, OptimizerName, Precision, Recompute, StateType};
 use crate::dataset::batch::Batch;
 use crate::engine::optim::AdamW;
@@ -47,8 +48,8 @@ struct Shape {
     #[arg(long, value_enum, default_value_t = Method::Lora)]
     method: Method,
     /// What is computed in.
-    #[arg(long, value_enum, default_value_t = Type::F32)]
-    precision: Type,
+    #[arg(long, value_enum, default_value_t = Dtype::F32)]
+    precision: Dtype,
     /// Rank of the adapters on all linear layers.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     rank: u16,
@@ -103,25 +104,6 @@ struct GenerateArgs {
 enum Method {
     Lora,
     Full,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Type {
-    F32,
-    Bf16,
-    F16,
-    Nf4,
-}
-
-impl From<Type> for Precision {
-    fn from(t: Type) -> Self {
-        match t {
-            Type::F32 => Precision::F32,
-            Type::Bf16 => Precision::Bf16,
-            Type::F16 => Precision::F16,
-            Type::Nf4 => Precision::Nf4,
-        }
-    }
 }
 
 /// What `bench train` prints.
@@ -220,6 +202,7 @@ impl Shape {
 
 fn train(args: &TrainArgs) -> Result<TrainReport> {
     let (mut model, set_up) = args.shape.build(true)?;
+    let device = model.device().clone();
     let (context, vocab) = (model.spec().context(), model.spec().vocab());
     let steps: Vec<Batch> = match &args.lengths {
         Some(file) => {
@@ -245,7 +228,6 @@ fn train(args: &TrainArgs) -> Result<TrainReport> {
         optimizer.step(&mut model, config.learning_rate, 1.0)?;
         Ok(loss.mean())
     };
-    let device = device::open(if args.shape.cpu { device::Want::Cpu } else { device::Want::Auto })?;
     for _ in 0..2 {
         step(&steps[0], 0)?;
     }

@@ -159,10 +159,7 @@ impl Demo<'_> {
     /// Draws the canaries' samples from both arms, and both arms' answer to a draft where it fits.
     fn outputs(&mut self, prepared: &Prepared, run: &Run) -> Result<Outcome> {
         let result = Checkpoints::of(&run.folder).result()?;
-        let tuned = match prepared.config.method {
-            Method::Lora => Tuned::Adapter(result.path.clone()),
-            Method::Full => Tuned::Weights(result.path.clone()),
-        };
+        let tuned = Tuned::of(prepared.config.method, &result.path);
         let job = self.job();
         self.engine.send(Command::Load(Load { tuned: Some(tuned), ..prepared.load(job) }))?;
         wait_for_model(&self.engine)?;

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use super::progress::Progress;
 use super::{Outcome, interrupt};
-use crate::config::{Config, Method, Templates, Workspace};
+use crate::config::{Config, Templates, Workspace};
 use crate::dataset::Encoder;
 use crate::engine::device::Want;
 use crate::run::checkpoint::{Checkpoint, Checkpoints};
@@ -194,10 +194,7 @@ fn arms(args: &Args, subject: &Subject) -> Result<Vec<protocol::Arm>> {
 
 fn tuned(subject: &Subject) -> Option<Tuned> {
     let (_, checkpoint) = subject.run.as_ref()?;
-    Some(match subject.config.method {
-        Method::Lora => Tuned::Adapter(checkpoint.path.clone()),
-        Method::Full => Tuned::Weights(checkpoint.path.clone()),
-    })
+    Some(Tuned::of(subject.config.method, &checkpoint.path))
 }
 
 fn overridden(from_file: Sampling, args: &Args) -> Sampling {

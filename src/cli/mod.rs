@@ -9,6 +9,7 @@ mod encode;
 mod generate;
 mod init;
 mod interrupt;
+mod precision;
 mod progress;
 mod score;
 mod style;

@@ -4,11 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
 use serde::Serialize;
 
 use super::Outcome;
-use crate::config::Precision;
+use super::precision::Dtype;
 use crate::dataset::{Tokenizer, TokenizerFiles};
 use crate::engine::device::{self, Want};
 use crate::engine::spec::Spec;
@@ -46,25 +45,6 @@ pub struct Args {
     /// Print {"ids": [...], "logprobs": [...]}
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Dtype {
-    F32,
-    Bf16,
-    F16,
-    Nf4,
-}
-
-impl From<Dtype> for Precision {
-    fn from(dtype: Dtype) -> Precision {
-        match dtype {
-            Dtype::F32 => Precision::F32,
-            Dtype::Bf16 => Precision::Bf16,
-            Dtype::F16 => Precision::F16,
-            Dtype::Nf4 => Precision::Nf4,
-        }
-    }
 }
 
 #[derive(Debug, Serialize)]

@@ -1,11 +1,11 @@
 //! What is said to the engine thread and what it says back: closed enums of plain data. No tensor, no sender and no closure is in
 //! them, so that they can cross a socket, and the events are the lines of `events.jsonl`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Precision};
+use crate::config::{Config, Method, Precision};
 use crate::dataset::batch::Example;
 use crate::hub::ModelFiles;
 
@@ -45,6 +45,16 @@ pub enum Tuned {
     Adapter(PathBuf),
     /// A folder with `model.safetensors`.
     Weights(PathBuf),
+}
+
+impl Tuned {
+    /// What a run that trained by `method` left in a checkpoint's folder.
+    pub fn of(method: Method, checkpoint: &Path) -> Tuned {
+        match method {
+            Method::Lora => Tuned::Adapter(checkpoint.to_owned()),
+            Method::Full => Tuned::Weights(checkpoint.to_owned()),
+        }
+    }
 }
 
 /// Fine-tunes the loaded model.
