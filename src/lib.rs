@@ -1,6 +1,6 @@
 //! voicetune teaches a language model a writer's voice: pairs in, fine-tuned models out, and a reading of what changed.
 //!
-//! Data flows one way: `pairs` -> `dataset` -> `engine` -> `run` -> `review` -> `cli`. See `docs/architecture.md` for what each
+//! Data flows one way: `pairs` -> `dataset` -> `engine` -> `run` -> `review` -> `ui`, `cli`. See `docs/architecture.md` for what each
 //! module may know; `tests/layering.rs` holds it to that.
 
 pub mod cli;
@@ -11,3 +11,4 @@ pub mod hub;
 pub mod pairs;
 pub mod review;
 pub mod run;
+pub mod ui;

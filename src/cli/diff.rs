@@ -1,7 +1,6 @@
 //! `voicetune diff`: what a revision kept, cut, reworded and moved of a draft, and how far that agrees with the author's own edit.
 
 mod view;
-pub(super) mod wrap;
 
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -11,7 +10,7 @@ use serde::Serialize;
 
 use super::{Outcome, style};
 use crate::review::{Agreement, Alignment, Counts, Kind, Shares, Span, agreement, align};
-use wrap::visible;
+use crate::ui::prose::visible;
 
 /// Show what a revision kept, cut, reworded and moved, sentence by sentence.
 #[derive(Debug, clap::Args)]

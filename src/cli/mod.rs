@@ -15,11 +15,12 @@ mod score;
 mod style;
 mod train;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::Workspace;
 
@@ -31,8 +32,9 @@ struct Args {
     #[arg(long, global = true, value_name = "DIR", env = "VOICETUNE_WORKSPACE")]
     workspace: Option<PathBuf>,
 
+    /// Without one, the interface opens
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -64,6 +66,8 @@ enum Command {
 pub enum Outcome {
     Done,
     Problems,
+    /// Bad usage: exit 2.
+    Usage,
 }
 
 /// Parses the arguments, runs the command, and maps the outcome to the exit code: 0 done, 1 problems or failure, 2 bad usage.
@@ -72,6 +76,7 @@ pub fn main() -> ExitCode {
     match dispatch(args) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Problems) => ExitCode::from(1),
+        Ok(Outcome::Usage) => ExitCode::from(2),
         Err(error) => {
             eprintln!("{} {error:#}", style::error_prefix());
             ExitCode::from(1)
@@ -81,7 +86,8 @@ pub fn main() -> ExitCode {
 
 fn dispatch(args: Args) -> Result<Outcome> {
     let workspace = || Workspace::find(args.workspace.as_deref());
-    match &args.command {
+    let Some(command) = &args.command else { return open_interface(&workspace) };
+    match command {
         Command::Demo(args) => demo::run(args, &workspace()?),
         Command::Bench(args) => bench::run(args),
         Command::Init(args) => init::run(args),
@@ -93,4 +99,19 @@ fn dispatch(args: Args) -> Result<Outcome> {
         Command::Diff(args) => diff::run(args),
         Command::Completions(args) => completions::run(args),
     }
+}
+
+/// The interface needs a terminal for both its keys and its screens.
+fn open_interface(workspace: &dyn Fn() -> Result<Workspace>) -> Result<Outcome> {
+    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+        let names: Vec<String> = Args::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        eprintln!(
+            "{} the interface needs a terminal; without one, use a command: {}\n\nFor more, try `voicetune --help`.",
+            style::error_prefix(),
+            names.join(", ")
+        );
+        return Ok(Outcome::Usage);
+    }
+    crate::ui::run(&workspace()?)?;
+    Ok(Outcome::Done)
 }

@@ -133,23 +133,7 @@ fn again(args: &Args, workspace: &Workspace, run: &Run) -> Result<Prepared> {
     if args.force {
         return Prepared::of_run(workspace, run);
     }
-    let manifest = &run.manifest;
-    let config = match &args.config {
-        Some(name) => workspace.config(name)?,
-        // Its file may have been renamed or removed; the manifest holds all of it.
-        None => workspace.config(&manifest.config.name).unwrap_or_else(|_| manifest.config.clone()),
-    };
-    let now = Prepared::new(workspace, config, workspace.templates()?, manifest.only_pairs.clone())?;
-    let changes = resume::changes(run, &now)?;
-    if !changes.is_empty() {
-        bail!(
-            "{}: cannot go on as it began, because this changed:\n  {}\nUndo the changes, start a new run, or add --force to go on \
-             with the run's own config and data set",
-            run.folder_name(),
-            changes.join("\n  ")
-        );
-    }
-    Ok(now)
+    resume::prepare(workspace, run, args.config.as_deref().map(|name| workspace.config(name)).transpose()?)
 }
 
 fn check_steps(args: &Args, resume_from: usize, steps: usize) -> Result<()> {

@@ -20,3 +20,6 @@ mod train;
 
 pub use engine_thread::EngineHandle;
 pub use folder::Run;
+
+/// Which device the engine thread opens.
+pub use crate::engine::device::Want;

@@ -2,15 +2,34 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::folder::Run;
 use super::manifest::{Model, config_changes};
 use super::prepare::Prepared;
+use crate::config::{Config, Workspace};
 use crate::dataset::batch::Example;
 
 /// How many changed pairs are named.
 const NAMED: usize = 5;
+
+/// Prepares a run once more, with this config or the one it names, and refuses where it would not go on as it began.
+pub fn prepare(workspace: &Workspace, run: &Run, config: Option<Config>) -> Result<Prepared> {
+    let manifest = &run.manifest;
+    // The config's file may have been renamed or removed; the manifest holds all of it.
+    let config = config.unwrap_or_else(|| workspace.config(&manifest.config.name).unwrap_or_else(|_| manifest.config.clone()));
+    let now = Prepared::new(workspace, config, workspace.templates()?, manifest.only_pairs.clone())?;
+    let changes = changes(run, &now)?;
+    if !changes.is_empty() {
+        bail!(
+            "{}: cannot go on as it began, because this changed:\n  {}\nUndo the changes, start a new run, or use `voicetune train --resume \
+             {0} --force` to go on with the run's own config and data set",
+            run.folder_name(),
+            changes.join("\n  ")
+        );
+    }
+    Ok(now)
+}
 
 /// What is different now from when the run was made, a line each; nothing where the run would go on exactly.
 pub fn changes(run: &Run, now: &Prepared) -> Result<Vec<String>> {

@@ -104,5 +104,5 @@ fn excerpt(text: &str, length: usize) -> String {
     if short.len() < line.len() {
         short.push('…');
     }
-    super::super::diff::wrap::visible(&short)
+    crate::ui::prose::visible(&short)
 }

@@ -1,14 +1,45 @@
 //! The readable form of a diff: shares in the head, then draft and revision side by side, or one under the other on a narrow screen.
 
-use super::wrap::{Ink, Line, width, wrap};
 use crate::review::paragraphs::piece_ending;
 use crate::review::{Agreement, Alignment, Counts, Ending, Kind, Row, Scores, Segment};
+use crate::ui::prose::{width, wrap};
 
 /// From this width on the two texts stand side by side.
 const TWO_COLUMNS: usize = 100;
 
 /// Between the columns.
 const GUTTER: &str = " │ ";
+
+/// How a stretch of text is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ink {
+    Plain,
+    Faint,
+    /// Struck through.
+    Cut,
+    /// The colour of a cut, not struck through.
+    Gone,
+    New,
+    Reworded,
+    Moved,
+}
+
+type Line = crate::ui::prose::Line<Ink>;
+
+impl Ink {
+    /// The escape sequence that switches it on; all end with a reset.
+    fn escape(self) -> &'static str {
+        match self {
+            Ink::Plain => "",
+            Ink::Faint => "\x1b[2m",
+            Ink::Cut => "\x1b[9;31m",
+            Ink::Gone => "\x1b[31m",
+            Ink::New => "\x1b[32m",
+            Ink::Reworded => "\x1b[33m",
+            Ink::Moved => "\x1b[36m",
+        }
+    }
+}
 
 /// The whole view, `columns` wide. `names` are what to call the two texts.
 pub fn render(alignment: &Alignment, agreement: Option<&Agreement>, names: [&str; 2], columns: usize, coloured: bool) -> String {

@@ -3,37 +3,8 @@
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-/// How a stretch of text is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ink {
-    Plain,
-    Faint,
-    /// Struck through.
-    Cut,
-    /// The colour of a cut, not struck through.
-    Gone,
-    New,
-    Reworded,
-    Moved,
-}
-
-/// A line of inked stretches.
-pub type Line = Vec<(Ink, String)>;
-
-impl Ink {
-    /// The escape sequence that switches it on; all end with a reset.
-    pub fn escape(self) -> &'static str {
-        match self {
-            Ink::Plain => "",
-            Ink::Faint => "\x1b[2m",
-            Ink::Cut => "\x1b[9;31m",
-            Ink::Gone => "\x1b[31m",
-            Ink::New => "\x1b[32m",
-            Ink::Reworded => "\x1b[33m",
-            Ink::Moved => "\x1b[36m",
-        }
-    }
-}
+/// A line of stretches, each with how it is drawn.
+pub type Line<T> = Vec<(T, String)>;
 
 /// The text with every control, bidirectional and invisible character as a visible mark.
 pub fn visible(text: &str) -> String {
@@ -69,7 +40,7 @@ pub fn width(text: &str) -> usize {
 
 /// Breaks a text into lines of at most `columns` columns: at spaces, between wide characters, and inside words longer than a line. A cluster wider than a
 /// line stands alone on one. Gives at least one line.
-pub fn wrap(text: &[(Ink, &str)], columns: usize) -> Vec<Line> {
+pub fn wrap<T: Copy + PartialEq>(text: &[(T, &str)], columns: usize) -> Vec<Line<T>> {
     let mut filler = Filler { columns, lines: Vec::new(), line: Vec::new(), used: 0, word: Vec::new(), word_used: 0, space: None };
     for (ink, stretch) in text {
         for cluster in visible(stretch).graphemes(true) {
@@ -81,20 +52,20 @@ pub fn wrap(text: &[(Ink, &str)], columns: usize) -> Vec<Line> {
     filler.lines
 }
 
-struct Filler {
+struct Filler<T> {
     columns: usize,
-    lines: Vec<Line>,
-    line: Line,
+    lines: Vec<Line<T>>,
+    line: Line<T>,
     used: usize,
     /// The word being read: it moves to the next line as a whole.
-    word: Line,
+    word: Line<T>,
     word_used: usize,
-    /// A space is owed before the next word, in this ink.
-    space: Option<Ink>,
+    /// A space is owed before the next word, drawn like this.
+    space: Option<T>,
 }
 
-impl Filler {
-    fn cluster(&mut self, ink: Ink, cluster: &str) {
+impl<T: Copy + PartialEq> Filler<T> {
+    fn cluster(&mut self, ink: T, cluster: &str) {
         if cluster.chars().all(char::is_whitespace) && cluster != "\u{a0}" {
             self.end_word();
             self.space = (self.used > 0).then_some(ink);
@@ -129,7 +100,7 @@ impl Filler {
     }
 }
 
-fn push(line: &mut Line, ink: Ink, text: &str) {
+fn push<T: PartialEq>(line: &mut Line<T>, ink: T, text: &str) {
     match line.last_mut() {
         Some((last, run)) if *last == ink => run.push_str(text),
         _ => line.push((ink, text.to_owned())),
@@ -139,6 +110,13 @@ fn push(line: &mut Line, ink: Ink, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Ink {
+        Plain,
+        Cut,
+        New,
+    }
 
     #[test]
     fn wraps_by_columns() {
@@ -161,7 +139,7 @@ mod tests {
     #[test]
     fn stretches_keep_their_ink() {
         let lines = wrap(&[(Ink::Plain, "the "), (Ink::Cut, "old"), (Ink::New, "new"), (Ink::Plain, " house")], 10);
-        let expected: Vec<Line> =
+        let expected: Vec<Line<Ink>> =
             vec![vec![(Ink::Plain, "the ".into()), (Ink::Cut, "old".into()), (Ink::New, "new".into())], vec![(Ink::Plain, "house".into())]];
         assert_eq!(lines, expected);
     }

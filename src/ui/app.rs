@@ -1,0 +1,444 @@
+//! The application: passes messages to the screens, serves what they ask of one another, and draws the frame around them.
+
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Position, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+use unicode_width::UnicodeWidthStr;
+
+use super::keys::{Action, Chord, Context, Keymap};
+use super::message::{Effect, Io, Level, Msg, Notice, Open, Tab};
+use super::overlay::{Answer, Overlay};
+use super::prose::visible;
+use super::screen::{Screen, Shared};
+use super::screens::{diff, pairs, review, runs, train};
+use super::settings::Settings;
+use super::tasks::Done;
+use super::theme::Theme;
+use super::work::{News, Order, Outcomes, Work};
+use crate::config::Workspace;
+
+/// Below this nothing can be read.
+const SMALLEST: (u16, u16) = (40, 12);
+
+#[derive(Debug)]
+pub struct App {
+    shared: Shared,
+    pairs: pairs::Pairs,
+    train: train::Train,
+    review: review::Review,
+    diff: diff::Diff,
+    runs: runs::Runs,
+    tab: Tab,
+    overlay: Option<Overlay>,
+    notice: Option<Notice>,
+    size: Rect,
+    /// Leave as soon as the saves under way have been done.
+    is_leaving: bool,
+    /// The screen that waits for `$EDITOR`.
+    edited_for: Tab,
+}
+
+impl App {
+    pub fn new(workspace: Workspace, settings: Settings, keymap: Keymap, theme: Theme, size: (u16, u16)) -> (App, Vec<Io>) {
+        let shared = Shared { workspace, settings, keymap, theme, work: Work::default(), clipboard: String::new() };
+        let mut app = App {
+            shared,
+            pairs: pairs::Pairs::default(),
+            train: train::Train::default(),
+            review: review::Review::default(),
+            diff: diff::Diff::default(),
+            runs: runs::Runs::default(),
+            tab: Tab::Pairs,
+            overlay: None,
+            notice: None,
+            size: Rect::new(0, 0, size.0, size.1),
+            is_leaving: false,
+            edited_for: Tab::Pairs,
+        };
+        let effects = app.with_screen(|screen, shared| screen.on_show(shared));
+        let io = app.serve(effects);
+        (app, io)
+    }
+
+    /// Takes one message in. What comes back is for the loop to carry out.
+    pub fn update(&mut self, msg: Msg) -> Vec<Io> {
+        let effects = match msg {
+            Msg::Key(chord) => self.on_key(chord),
+            Msg::Paste(text) => match &mut self.overlay {
+                Some(overlay) => {
+                    overlay.on_paste(&text, &self.shared.keymap);
+                    vec![]
+                }
+                None => self.with_screen(|screen, shared| screen.on_paste(&text, shared)),
+            },
+            Msg::Mouse(mouse) => self.on_mouse(mouse),
+            Msg::Resize(width, height) => {
+                self.size = Rect::new(0, 0, width, height);
+                vec![]
+            }
+            Msg::Tick => self.each(|screen, shared| screen.on_tick(shared)),
+            Msg::Engine(message) => {
+                let out = self.shared.work.on_message(message);
+                return self.work_got_on(out);
+            }
+            Msg::EngineLost(error) => {
+                let out = self.shared.work.on_lost(&error);
+                self.notice = Some(Notice { level: Level::Error, text: error });
+                return self.work_got_on(out);
+            }
+            Msg::Done(Done::Work(done)) => {
+                let out = self.shared.work.on_done(done);
+                return self.work_got_on(out);
+            }
+            Msg::Done(done) => self.each(|screen, shared| screen.on_done(&done, shared)),
+            Msg::Edited(Ok(text)) => {
+                let tab = self.edited_for;
+                self.at(tab, |screen, shared| screen.on_edited(&text, shared))
+            }
+            Msg::Edited(Err(error)) | Msg::Fault(error) => vec![Effect::error(error)],
+            Msg::Terminate => {
+                let mut effects = self.each(|screen, shared| screen.keep_all(shared));
+                effects.push(Effect::Do(Io::Quit));
+                effects
+            }
+        };
+        let mut io = self.serve(effects);
+        if self.is_leaving && self.at_stake().is_empty() {
+            io.push(Io::Quit);
+        }
+        io
+    }
+
+    /// Whether [`Msg::Tick`] is wanted.
+    pub fn wants_tick(&self) -> bool {
+        self.screens().iter().any(|screen| screen.wants_tick())
+    }
+
+    pub fn view(&self, frame: &mut Frame) {
+        let area = frame.area();
+        if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
+            let text = format!("too small: {} x {}\nneeded: {} x {}", area.width, area.height, SMALLEST.0, SMALLEST.1);
+            frame.render_widget(Paragraph::new(text).style(self.shared.theme.text), area);
+            return;
+        }
+        let [head, body, foot] = areas(area);
+        self.view_head(frame, head);
+        self.screens()[self.tab as usize].view(frame, body, &self.shared);
+        self.view_foot(frame, foot);
+        if let Some(overlay) = &self.overlay {
+            overlay.view(frame, area, &self.shared.keymap, &self.shared.theme);
+        }
+    }
+
+    /// The screen in front, for tests.
+    pub fn tab(&self) -> Tab {
+        self.tab
+    }
+
+    fn on_key(&mut self, chord: Chord) -> Vec<Effect> {
+        self.notice = None;
+        let contexts = self.contexts();
+        let action = self.shared.keymap.action(&contexts, chord);
+        if let Some(overlay) = &mut self.overlay {
+            let answer = match action {
+                Some(action) => overlay.act(action, &self.shared.keymap),
+                None => overlay.on_key(chord, &self.shared.keymap),
+            };
+            return self.answer(answer);
+        }
+        match action {
+            Some(action) => self.act(action),
+            None => self.with_screen(|screen, shared| screen.on_key(chord, shared)),
+        }
+    }
+
+    fn answer(&mut self, answer: Answer) -> Vec<Effect> {
+        if answer != Answer::Stay {
+            self.overlay = None;
+        }
+        match answer {
+            Answer::Stay | Answer::Close => vec![],
+            Answer::Run(action) => self.act(action),
+            Answer::Quit => vec![Effect::Do(Io::Quit)],
+            Answer::SaveAndQuit => {
+                self.is_leaving = true;
+                self.each(|screen, shared| screen.save_all(shared))
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action) -> Vec<Effect> {
+        match action {
+            Action::ShowPairs => vec![Effect::Show(Tab::Pairs)],
+            Action::ShowTrain => vec![Effect::Show(Tab::Train)],
+            Action::ShowReview => vec![Effect::Show(Tab::Review)],
+            Action::ShowDiff => vec![Effect::Show(Tab::Diff)],
+            Action::ShowRuns => vec![Effect::Show(Tab::Runs)],
+            Action::Help => {
+                self.overlay = Some(Overlay::help(self.contexts()));
+                vec![]
+            }
+            Action::Palette => {
+                self.overlay = Some(Overlay::palette(self.contexts(), &self.shared.keymap));
+                vec![]
+            }
+            Action::Suspend if self.shared.work.is_training() => {
+                vec![Effect::warn("a run is training in this process, and would be suspended with it: open another window instead")]
+            }
+            Action::Suspend => vec![Effect::Do(Io::Suspend)],
+            Action::Redraw => vec![Effect::Do(Io::Redraw)],
+            Action::NextTheme => {
+                self.shared.theme = self.shared.theme.next();
+                vec![Effect::say(format!("theme: {}", self.shared.theme.name()))]
+            }
+            Action::Quit => {
+                let at_stake = self.at_stake();
+                if at_stake.is_empty() {
+                    return vec![Effect::Do(Io::Quit)];
+                }
+                self.overlay = Some(Overlay::leave(at_stake));
+                vec![]
+            }
+            action => self.with_screen(|screen, shared| screen.act(action, shared)),
+        }
+    }
+
+    fn on_mouse(&mut self, mouse: MouseEvent) -> Vec<Effect> {
+        let [head, body, _] = areas(self.size);
+        if let Some(overlay) = &mut self.overlay {
+            let action = match mouse.kind {
+                MouseEventKind::ScrollUp => Action::Up,
+                MouseEventKind::ScrollDown => Action::Down,
+                _ => return vec![],
+            };
+            let answer = overlay.act(action, &self.shared.keymap);
+            return self.answer(answer);
+        }
+        let at = Position::new(mouse.column, mouse.row);
+        if head.contains(at) && mouse.kind == MouseEventKind::Down(MouseButton::Left) {
+            return tab_spans()
+                .into_iter()
+                .find(|(_, from, to)| (*from..*to).contains(&at.x))
+                .map(|(tab, ..)| Effect::Show(tab))
+                .into_iter()
+                .collect();
+        }
+        // A drag that began on the screen may leave it.
+        let is_drag = matches!(mouse.kind, MouseEventKind::Drag(_) | MouseEventKind::Up(_));
+        match body.contains(at) || is_drag {
+            true => self.with_screen(|screen, shared| screen.on_mouse(mouse, body, shared)),
+            false => vec![],
+        }
+    }
+
+    /// Serves what concerns other screens or the work; what is left is for the loop.
+    fn serve(&mut self, effects: Vec<Effect>) -> Vec<Io> {
+        let mut io = vec![];
+        let mut waiting: std::collections::VecDeque<Effect> = effects.into();
+        while let Some(effect) = waiting.pop_front() {
+            let more = match effect {
+                Effect::Do(Io::Edit { text, extension }) => {
+                    self.edited_for = self.tab;
+                    io.push(Io::Edit { text, extension });
+                    vec![]
+                }
+                Effect::Do(Io::Copy(text)) => {
+                    self.shared.clipboard.clone_from(&text);
+                    io.push(Io::Copy(text));
+                    vec![]
+                }
+                Effect::Do(one) => {
+                    io.push(one);
+                    vec![]
+                }
+                Effect::Notify(notice) => {
+                    self.notice = Some(notice);
+                    vec![]
+                }
+                Effect::Show(tab) => self.show(tab),
+                Effect::Open(open) => {
+                    let tab = match &open {
+                        Open::Pair(_) => Tab::Pairs,
+                        Open::Review(_) => Tab::Review,
+                        Open::Diff(_) => Tab::Diff,
+                        Open::Resume(_) => Tab::Train,
+                    };
+                    let mut effects = self.show(tab);
+                    effects.extend(self.with_screen(|screen, shared| screen.on_open(open, shared)));
+                    effects
+                }
+                Effect::Order(order) => {
+                    let out = self.shared.work.order(order);
+                    self.follow(out)
+                }
+                Effect::StopTraining => {
+                    let out = self.shared.work.stop_training();
+                    self.follow(out)
+                }
+                Effect::StopReading => {
+                    let out = self.shared.work.stop_reading();
+                    self.follow(out)
+                }
+            };
+            waiting.extend(more);
+        }
+        io
+    }
+
+    fn work_got_on(&mut self, out: Outcomes) -> Vec<Io> {
+        let effects = self.follow(out);
+        self.serve(effects)
+    }
+
+    /// Tells the screens what has changed in the work.
+    fn follow(&mut self, out: Outcomes) -> Vec<Effect> {
+        let mut effects = out.effects;
+        for news in out.news {
+            if news == News::TrainingEnded && self.tab != Tab::Train {
+                effects.push(self.say_how_it_ended());
+            }
+            effects.extend(self.each(|screen, shared| screen.on_news(&news, shared)));
+        }
+        effects
+    }
+
+    fn say_how_it_ended(&self) -> Effect {
+        match self.shared.work.training() {
+            Some(training) => match &training.error {
+                Some(error) => Effect::error(format!("{}: {error}", training.order.name)),
+                None => Effect::say(format!("{}: the run has ended", training.order.name)),
+            },
+            None => Effect::say("the run has ended"),
+        }
+    }
+
+    fn show(&mut self, tab: Tab) -> Vec<Effect> {
+        self.tab = tab;
+        self.with_screen(|screen, shared| screen.on_show(shared))
+    }
+
+    fn contexts(&self) -> Vec<Context> {
+        let mut contexts = match &self.overlay {
+            Some(overlay) => return overlay.contexts(),
+            None => self.screens()[self.tab as usize].contexts(),
+        };
+        contexts.push(Context::Global);
+        contexts
+    }
+
+    fn at_stake(&self) -> Vec<String> {
+        let mut at_stake: Vec<String> = self.screens().iter().filter_map(|screen| screen.at_stake()).collect();
+        if self.shared.work.is_training() && !self.is_leaving {
+            at_stake.push("A run is training: leaving ends it after its step, with a checkpoint to go on from.".into());
+        }
+        at_stake
+    }
+
+    fn screens(&self) -> [&dyn Screen; 5] {
+        [&self.pairs, &self.train, &self.review, &self.diff, &self.runs]
+    }
+
+    fn with_screen(&mut self, change: impl FnOnce(&mut dyn Screen, &Shared) -> Vec<Effect>) -> Vec<Effect> {
+        self.at(self.tab, change)
+    }
+
+    fn at(&mut self, tab: Tab, change: impl FnOnce(&mut dyn Screen, &Shared) -> Vec<Effect>) -> Vec<Effect> {
+        let shared = &self.shared;
+        match tab {
+            Tab::Pairs => change(&mut self.pairs, shared),
+            Tab::Train => change(&mut self.train, shared),
+            Tab::Review => change(&mut self.review, shared),
+            Tab::Diff => change(&mut self.diff, shared),
+            Tab::Runs => change(&mut self.runs, shared),
+        }
+    }
+
+    fn each(&mut self, mut change: impl FnMut(&mut dyn Screen, &Shared) -> Vec<Effect>) -> Vec<Effect> {
+        Tab::ALL.into_iter().flat_map(|tab| self.at(tab, &mut change)).collect()
+    }
+
+    fn view_head(&self, frame: &mut Frame, area: Rect) {
+        let theme = &self.shared.theme;
+        let mut spans = vec![Span::raw(" ")];
+        for (i, tab) in Tab::ALL.into_iter().enumerate() {
+            let style = if tab == self.tab { theme.title.patch(theme.accent) } else { theme.faint };
+            let mark = if tab == self.tab { "▸" } else { " " };
+            spans.push(Span::styled(format!("{mark}{} {}  ", i + 1, tab.title()), style));
+        }
+        frame.render_widget(Line::from(spans), area);
+        let right = self.status();
+        let width = right.width() as u16;
+        let left = tab_spans().last().map_or(0, |(.., to)| *to);
+        if left + width < area.width {
+            frame.render_widget(Span::styled(right, theme.faint), Rect { x: area.right() - width - 1, width, ..area });
+        }
+    }
+
+    /// What goes on behind the screen in front.
+    fn status(&self) -> String {
+        let work = &self.shared.work;
+        if let Some(training) = work.training().filter(|_| work.is_training()) {
+            let step = training.history.steps.last().map_or(0, |step| step.step);
+            return match training.steps {
+                0 => format!("preparing {}", training.order.name),
+                steps => format!("training {} · step {step} of {steps}", training.order.name),
+            };
+        }
+        if let Some(reading) = work.reading() {
+            return format!("drawing samples · {} of {}", reading.done, reading.total());
+        }
+        let root = self.shared.workspace.root();
+        visible(&root.file_name().map_or_else(|| root.display().to_string(), |name| name.to_string_lossy().into_owned()))
+    }
+
+    fn view_foot(&self, frame: &mut Frame, area: Rect) {
+        let theme = &self.shared.theme;
+        if let Some(notice) = &self.notice {
+            let (sign, style) = match notice.level {
+                Level::Info => (" ", theme.text),
+                Level::Warning => ("!", theme.warning),
+                Level::Error => ("!", theme.error),
+            };
+            let text = visible(&notice.text);
+            frame.render_widget(Line::styled(format!("{sign} {text}"), style), area);
+            return;
+        }
+        let mut spans = vec![Span::raw(" ")];
+        let mut used = 1;
+        for hint in self.shared.keymap.hints(&self.contexts()) {
+            let width = hint.key.width() + 1 + hint.label.width() + 3;
+            if used + width > area.width as usize {
+                break;
+            }
+            used += width;
+            spans.push(Span::styled(hint.key, theme.accent));
+            spans.push(Span::styled(format!(" {}   ", hint.label), theme.faint));
+        }
+        frame.render_widget(Line::from(spans), area);
+    }
+}
+
+/// Tabs above, keys and notices below, the screen between.
+fn areas(area: Rect) -> [Rect; 3] {
+    Layout::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1)]).areas(area)
+}
+
+/// The columns of each tab's name.
+fn tab_spans() -> Vec<(Tab, u16, u16)> {
+    let mut x = 1;
+    let place = |tab: Tab| {
+        let from = x;
+        x += tab.title().len() as u16 + 5;
+        (tab, from, x)
+    };
+    Tab::ALL.into_iter().map(place).collect()
+}
+
+/// What an order comes to, for screens that queue several at once.
+impl From<Order> for Effect {
+    fn from(order: Order) -> Effect {
+        Effect::Order(order)
+    }
+}

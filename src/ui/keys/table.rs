@@ -1,0 +1,188 @@
+//! The one table of key bindings: dispatch, the footer, the palette and the help all read it.
+
+use super::action::{Action, Context};
+
+/// One action in one context.
+#[derive(Debug)]
+pub struct Entry {
+    pub context: Context,
+    pub action: Action,
+    /// Its name in the settings and the palette.
+    pub name: &'static str,
+    /// Its keys unless the settings say otherwise.
+    pub keys: &'static [&'static str],
+    /// The word in the footer; empty where it is left out there.
+    pub label: &'static str,
+    /// What it does, in the help and the palette.
+    pub help: &'static str,
+}
+
+const fn entry(
+    context: Context,
+    action: Action,
+    name: &'static str,
+    keys: &'static [&'static str],
+    label: &'static str,
+    help: &'static str,
+) -> Entry {
+    Entry { context, action, name, keys, label, help }
+}
+
+use Action as A;
+use Context as C;
+
+#[rustfmt::skip]
+pub const TABLE: &[Entry] = &[
+    entry(C::Pairs, A::EditPair, "edit-pair", &["enter", "i"], "edit", "Edit the pair under the cursor"),
+    entry(C::Pairs, A::Filter, "filter", &["/"], "filter", "Show only what matches what you type"),
+    entry(C::Pairs, A::NewPair, "new-pair", &["n"], "new", "Make a pair in this tier"),
+    entry(C::Pairs, A::ToggleReady, "toggle-ready", &["r"], "ready", "Mark the pair ready to train on, or a draft again"),
+    entry(C::Pairs, A::DiscardPair, "discard-pair", &["x", "delete"], "discard", "Discard the pair (its file stays; undo brings it back)"),
+    entry(C::Pairs, A::PreviousTier, "previous-tier", &["left", "h"], "", "The tier before"),
+    entry(C::Pairs, A::NextTier, "next-tier", &["right", "l"], "", "The next tier"),
+    entry(C::Pairs, A::Sort, "sort", &["s"], "sort", "Sort by name, source, length, status or problems"),
+    entry(C::Pairs, A::CycleSplit, "cycle-split", &["v"], "", "Hold the pair out for validation, train on it, or let the program decide"),
+    entry(C::Pairs, A::DuplicatePair, "duplicate-pair", &["y"], "", "Make a copy of the pair"),
+    entry(C::Pairs, A::MoveTier, "move-tier", &["t"], "tier", "Move the pair to another tier"),
+    entry(C::Pairs, A::CutOpening, "cut-opening", &["c"], "cut opening", "Make a tier-3 pair from this essay: choose where the opening ends"),
+    entry(C::Pairs, A::Properties, "properties", &["p"], "properties", "Change name, source and notes"),
+    entry(C::Pairs, A::MaskPreview, "mask-preview", &["m"], "mask", "Show what is trained on and what is context"),
+    entry(C::Pairs, A::ExternalEditor, "external-editor", &["e"], "$EDITOR", "Edit the pair's file in $EDITOR"),
+    entry(C::Pairs, A::NextProblem, "next-problem", &["!"], "", "Go to the next pair that has a problem"),
+    entry(C::Pairs, A::UndoChange, "undo-change", &["u", "ctrl-z"], "undo", "Take back the last change"),
+    entry(C::Pairs, A::RedoChange, "redo-change", &["ctrl-r", "ctrl-y"], "", "Do again what was taken back"),
+    entry(C::Pairs, A::Reload, "reload-pairs", &["ctrl-o"], "", "Read the pairs from disk again"),
+
+    entry(C::Edit, A::Leave, "leave-editor", &["esc"], "done", "Leave the text"),
+    entry(C::Edit, A::Save, "save-in-editor", &["ctrl-s"], "save", "Save the pair"),
+    entry(C::Edit, A::Undo, "undo", &["ctrl-z"], "undo", "Undo, a word at a time"),
+    entry(C::Edit, A::Redo, "redo", &["ctrl-y", "ctrl-r"], "redo", "Redo"),
+    entry(C::Edit, A::Find, "find", &["ctrl-f"], "find", "Search in the text"),
+    entry(C::Edit, A::FindNext, "find-next", &["f3", "ctrl-g"], "", "The next match"),
+    entry(C::Edit, A::FindPrevious, "find-previous", &["shift-f3"], "", "The match before"),
+    entry(C::Edit, A::ExternalEditor, "external-editor-in-text", &["ctrl-e"], "$EDITOR", "Edit the pair's file in $EDITOR"),
+    entry(C::Edit, A::NextPane, "next-pane-in-text", &["tab"], "other pane", "To the other pane"),
+    entry(C::Edit, A::PreviousPane, "previous-pane-in-text", &["shift-tab"], "", "To the pane before"),
+    entry(C::Edit, A::Copy, "copy", &["ctrl-c"], "", "Copy the selection, to the terminal's clipboard as well"),
+    entry(C::Edit, A::CutSelection, "cut", &["ctrl-x"], "", "Cut the selection"),
+    entry(C::Edit, A::Paste, "paste", &["ctrl-v"], "", "Paste what was copied here"),
+    entry(C::Edit, A::SelectAll, "select-all", &["ctrl-a"], "", "Select the whole text"),
+    entry(C::Edit, A::NewLine, "new-line", &["enter"], "", "Begin a new line"),
+    entry(C::Edit, A::DeleteBack, "delete-back", &["backspace", "ctrl-h"], "", "Delete the character before the caret"),
+    entry(C::Edit, A::DeleteForward, "delete-forward", &["delete", "ctrl-d"], "", "Delete the character after the caret"),
+    entry(C::Edit, A::DeleteWordBack, "delete-word-back", &["ctrl-w", "alt-backspace", "ctrl-backspace"], "", "Delete the word before the caret"),
+    entry(C::Edit, A::DeleteWordForward, "delete-word-forward", &["alt-d", "ctrl-delete"], "", "Delete the word after the caret"),
+    entry(C::Edit, A::DeleteToEnd, "delete-to-end", &["ctrl-k"], "", "Delete to the end of the line"),
+    entry(C::Edit, A::MoveLeft, "move-left", &["left"], "", "One character left"),
+    entry(C::Edit, A::MoveRight, "move-right", &["right"], "", "One character right"),
+    entry(C::Edit, A::MoveUp, "move-up", &["up"], "", "One row up"),
+    entry(C::Edit, A::MoveDown, "move-down", &["down"], "", "One row down"),
+    entry(C::Edit, A::MoveWordLeft, "move-word-left", &["ctrl-left", "alt-left", "alt-b"], "", "One word left"),
+    entry(C::Edit, A::MoveWordRight, "move-word-right", &["ctrl-right", "alt-right", "alt-f"], "", "One word right"),
+    entry(C::Edit, A::MoveParagraphUp, "move-paragraph-up", &["ctrl-up", "alt-up"], "", "One paragraph up"),
+    entry(C::Edit, A::MoveParagraphDown, "move-paragraph-down", &["ctrl-down", "alt-down"], "", "One paragraph down"),
+    entry(C::Edit, A::MoveLineStart, "move-line-start", &["home"], "", "To the start of the line"),
+    entry(C::Edit, A::MoveLineEnd, "move-line-end", &["end"], "", "To the end of the line"),
+    entry(C::Edit, A::MovePageUp, "move-page-up", &["pageup"], "", "One page up"),
+    entry(C::Edit, A::MovePageDown, "move-page-down", &["pagedown"], "", "One page down"),
+    entry(C::Edit, A::MoveTop, "move-top", &["ctrl-home"], "", "To the start of the text"),
+    entry(C::Edit, A::MoveBottom, "move-bottom", &["ctrl-end"], "", "To the end of the text"),
+    entry(C::Edit, A::SelectLeft, "select-left", &["shift-left"], "", "Select one character left"),
+    entry(C::Edit, A::SelectRight, "select-right", &["shift-right"], "", "Select one character right"),
+    entry(C::Edit, A::SelectUp, "select-up", &["shift-up"], "", "Select one row up"),
+    entry(C::Edit, A::SelectDown, "select-down", &["shift-down"], "", "Select one row down"),
+    entry(C::Edit, A::SelectWordLeft, "select-word-left", &["ctrl-shift-left"], "", "Select one word left"),
+    entry(C::Edit, A::SelectWordRight, "select-word-right", &["ctrl-shift-right"], "", "Select one word right"),
+    entry(C::Edit, A::SelectLineStart, "select-line-start", &["shift-home"], "", "Select to the start of the line"),
+    entry(C::Edit, A::SelectLineEnd, "select-line-end", &["shift-end"], "", "Select to the end of the line"),
+
+    entry(C::Split, A::Up, "split-up", &["up", "k"], "move up", "End the opening one paragraph earlier"),
+    entry(C::Split, A::Down, "split-down", &["down", "j"], "move down", "End the opening one paragraph later"),
+    entry(C::Split, A::Accept, "split-accept", &["enter"], "make the pair", "Make a tier-3 pair cut here"),
+    entry(C::Split, A::Cancel, "split-cancel", &["esc"], "cancel", "Leave the essay as it is"),
+
+    entry(C::Train, A::StartTraining, "start-training", &["enter", "s"], "start", "Start a run of this config, or queue it behind the one under way"),
+    entry(C::Train, A::EditConfig, "edit-config", &["e"], "edit values", "Change the config's values"),
+    entry(C::Train, A::StopTraining, "stop-training", &["x"], "stop", "Finish the step, write a checkpoint and stop"),
+    entry(C::Train, A::ResumeRun, "resume-training", &["R"], "resume", "Go on with the last run of this config that was stopped"),
+    entry(C::Train, A::QueueTraining, "queue-training", &["a"], "queue", "Run this config after what is under way"),
+    entry(C::Train, A::Preflight, "preflight", &["p"], "check again", "Look again at memory, disk, weights and pairs"),
+    entry(C::Train, A::PreviousSample, "previous-canary", &["["], "", "The canary sample before"),
+    entry(C::Train, A::NextSample, "next-canary", &["]"], "samples", "The next canary sample"),
+
+    entry(C::Form, A::Up, "form-up", &["up", "k"], "", "The value above"),
+    entry(C::Form, A::Down, "form-down", &["down", "j"], "", "The value below"),
+    entry(C::Form, A::Accept, "form-accept", &["enter"], "change", "Change the value, or take what was typed"),
+    entry(C::Form, A::ResetValue, "form-reset", &["d", "delete"], "default", "Back to the file's value"),
+    entry(C::Form, A::SaveConfigAs, "form-save-as", &["S"], "save as", "Write the values to a new file in configs/"),
+    entry(C::Form, A::Cancel, "form-cancel", &["esc"], "done", "Leave the form"),
+
+    entry(C::Rate, A::Score1, "score-1", &["1"], "1-5 score", "Score 1"),
+    entry(C::Rate, A::Score2, "score-2", &["2"], "", "Score 2"),
+    entry(C::Rate, A::Score3, "score-3", &["3"], "", "Score 3"),
+    entry(C::Rate, A::Score4, "score-4", &["4"], "", "Score 4"),
+    entry(C::Rate, A::Score5, "score-5", &["5"], "", "Score 5"),
+    entry(C::Rate, A::Cancel, "leave-scoring", &["esc"], "done", "Back to the texts"),
+
+    entry(C::Review, A::Generate, "generate", &["g"], "generate", "Draw samples for this prompt from every arm"),
+    entry(C::Review, A::StopGenerating, "stop-generating", &["x"], "", "Stop drawing samples"),
+    entry(C::Review, A::PreviousSample, "previous-sample", &["["], "", "The sample before"),
+    entry(C::Review, A::NextSample, "next-sample", &["]"], "samples", "The next sample"),
+    entry(C::Review, A::Pick, "pick", &["p"], "pick", "Pick this sample as the arm's best"),
+    entry(C::Review, A::Blind, "blind", &["b"], "blind", "Read blind: arms shuffled, names hidden until the verdict"),
+    entry(C::Review, A::ScoreArms, "score-arms", &["r"], "rubric", "Score the arm by the rubric"),
+    entry(C::Review, A::Best, "best", &["w"], "best", "This pane is the best of them"),
+    entry(C::Review, A::Tie, "tie", &["="], "tie", "No pane is better than another"),
+    entry(C::Review, A::AllBad, "all-bad", &["0"], "all bad", "None is worth reading"),
+    entry(C::Review, A::Comment, "comment", &["c"], "comment", "Write a comment on this reading"),
+    entry(C::Review, A::Submit, "submit-verdict", &["enter"], "verdict", "Give the verdict and see the names"),
+    entry(C::Review, A::OpenDiff, "open-diff", &["d"], "diff", "Compare the draft with this text"),
+    entry(C::Review, A::FreePrompt, "free-prompt", &["f"], "new prompt", "Ask something of your own"),
+    entry(C::Review, A::ScrollTogether, "scroll-together", &["s"], "", "Scroll the panes together or apart"),
+    entry(C::Review, A::Zoom, "zoom", &["z"], "zoom", "One pane alone, or all"),
+
+    entry(C::Diff, A::NextChange, "next-change", &["n", "right"], "next", "The next change"),
+    entry(C::Diff, A::PreviousChange, "previous-change", &["N", "left"], "previous", "The change before"),
+    entry(C::Diff, A::NextArm, "next-arm", &["a"], "arm", "The next arm"),
+    entry(C::Diff, A::PreviousSample, "previous-diff-sample", &["["], "", "The sample before"),
+    entry(C::Diff, A::NextSample, "next-diff-sample", &["]"], "samples", "The next sample"),
+    entry(C::Diff, A::WritersLane, "writers-lane", &["w"], "writer's lane", "Show the writer's finished text as a third lane"),
+
+    entry(C::Runs, A::OpenRun, "open-run", &["enter"], "review", "Open the run in Review"),
+    entry(C::Runs, A::MarkRun, "mark-run", &["space"], "mark", "Mark the run for comparison"),
+    entry(C::Runs, A::CompareRuns, "compare-runs", &["c"], "compare", "Lay the curves of the marked runs over each other"),
+    entry(C::Runs, A::RunDetails, "run-details", &["i"], "details", "Show the run's settings and journal"),
+    entry(C::Runs, A::ResumeRun, "resume-run", &["R"], "resume", "Go on with this run"),
+    entry(C::Runs, A::Reload, "reload-runs", &["ctrl-o"], "", "Look for runs on disk again"),
+    entry(C::Runs, A::Filter, "filter-runs", &["/"], "filter", "Show only the runs that match what you type"),
+
+    entry(C::Dialog, A::Up, "dialog-up", &["up", "k", "shift-tab"], "", "The answer above"),
+    entry(C::Dialog, A::Down, "dialog-down", &["down", "j", "tab"], "", "The answer below"),
+    entry(C::Dialog, A::Accept, "dialog-accept", &["enter"], "choose", "Take this answer"),
+    entry(C::Dialog, A::Cancel, "dialog-cancel", &["esc"], "cancel", "Leave all as it is"),
+
+    entry(C::Line, A::Accept, "line-accept", &["enter"], "done", "Take what was typed"),
+    entry(C::Line, A::Cancel, "line-cancel", &["esc"], "cancel", "Forget what was typed"),
+
+    entry(C::List, A::Up, "up", &["up", "k"], "", "Up"),
+    entry(C::List, A::Down, "down", &["down", "j"], "", "Down"),
+    entry(C::List, A::PageUp, "page-up", &["pageup", "ctrl-b"], "", "A page up"),
+    entry(C::List, A::PageDown, "page-down", &["pagedown", "ctrl-f"], "", "A page down"),
+    entry(C::List, A::First, "first", &["home"], "", "To the top"),
+    entry(C::List, A::Last, "last", &["end", "G"], "", "To the end"),
+
+    entry(C::Global, A::ShowPairs, "pairs", &["1", "alt-1"], "", "The pairs"),
+    entry(C::Global, A::ShowTrain, "train", &["2", "alt-2"], "", "Training"),
+    entry(C::Global, A::ShowReview, "review", &["3", "alt-3"], "", "Side-by-side reading"),
+    entry(C::Global, A::ShowDiff, "diff", &["4", "alt-4"], "", "What was cut, kept and changed"),
+    entry(C::Global, A::ShowRuns, "runs", &["5", "alt-5"], "", "All runs"),
+    entry(C::Global, A::NextPane, "next-pane", &["tab"], "", "To the next pane"),
+    entry(C::Global, A::PreviousPane, "previous-pane", &["shift-tab"], "", "To the pane before"),
+    entry(C::Global, A::Save, "save", &["ctrl-s"], "", "Save what was edited"),
+    entry(C::Global, A::Help, "help", &["?", "f1"], "help", "All keys"),
+    entry(C::Global, A::Palette, "palette", &[":", "ctrl-p"], "commands", "Find a command by its name"),
+    entry(C::Global, A::NextTheme, "next-theme", &["alt-t"], "", "The next colour theme"),
+    entry(C::Global, A::Redraw, "redraw", &["ctrl-l"], "", "Draw the screen anew"),
+    entry(C::Global, A::Suspend, "suspend", &["ctrl-z"], "", "Suspend the interface; a training run goes on"),
+    entry(C::Global, A::Quit, "quit", &["q", "ctrl-q"], "quit", "Leave; asks where something would be lost"),
+];

@@ -1,0 +1,64 @@
+//! Work that would hold the interface up: done beside it, in order, on one of two threads.
+
+use super::screens::{diff, pairs, review, runs, train};
+use super::work;
+use crate::config::Workspace;
+
+/// Where a task is done. Each lane does one task after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Files of the workspace, in the order in which they were asked for.
+    Disk,
+    /// What takes long: tokenising, aligning, preparing runs.
+    Compute,
+}
+
+/// What a lane's thread has at hand.
+#[derive(Debug)]
+pub struct Desk {
+    pub workspace: Workspace,
+    pub pairs: pairs::Desk,
+}
+
+impl Desk {
+    pub fn new(workspace: Workspace) -> Desk {
+        Desk { workspace, pairs: pairs::Desk::default() }
+    }
+}
+
+macro_rules! tasks {
+    ($($variant:ident: $module:ident),*) => {
+        #[derive(Debug)]
+        pub enum Task {
+            $($variant($module::Task)),*
+        }
+
+        /// What became of a task.
+        #[derive(Debug)]
+        pub enum Done {
+            $($variant($module::Done)),*
+        }
+
+        impl Task {
+            pub fn lane(&self) -> Lane {
+                match self {
+                    $(Task::$variant(task) => task.lane()),*
+                }
+            }
+
+            pub fn run(self, desk: &mut Desk) -> Done {
+                match self {
+                    $(Task::$variant(task) => Done::$variant(task.run(desk))),*
+                }
+            }
+        }
+
+        $(impl From<$module::Task> for Task {
+            fn from(task: $module::Task) -> Task {
+                Task::$variant(task)
+            }
+        })*
+    };
+}
+
+tasks!(Pairs: pairs, Train: train, Review: review, Diff: diff, Runs: runs, Work: work);
