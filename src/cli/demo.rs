@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use super::progress::Progress;
-use super::train::{conclude, describe, follow, wait_for_model};
+use super::train::{conclude, follow, preflight, wait_for_model};
 use super::{Outcome, interrupt};
 use crate::config::{Canary, Method, Workspace};
 use crate::dataset::{Encoder, Part, Tokenizer, TokenizerFiles};
@@ -138,9 +138,7 @@ impl Demo<'_> {
         let prepared = Prepared::new(self.workspace, config, self.workspace.templates()?, None)?;
         let steps = prepared.steps();
         eprintln!("{}\n", report::heading(&format!("{}: {}", prepared.config.name, purpose(prepared.config.method))));
-        for line in describe(&prepared, steps, None) {
-            eprintln!("{line}");
-        }
+        preflight(&prepared, self.workspace, None)?;
         let job = self.job();
         self.engine.send(Command::Load(prepared.load(job)))?;
         let loaded = wait_for_model(&self.engine)?;

@@ -8,8 +8,10 @@ mod inbox;
 pub mod journal;
 pub mod log;
 pub mod manifest;
+pub mod new_config;
 pub mod outputs;
 mod plan;
+pub mod preflight;
 pub mod prepare;
 mod private;
 pub mod prompts;
@@ -20,3 +22,5 @@ mod train;
 
 pub use engine_thread::EngineHandle;
 pub use folder::Run;
+
+pub use crate::engine::device::{Survey, Want, survey};
