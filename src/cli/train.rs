@@ -14,7 +14,7 @@ use crate::run::journal::duration;
 use crate::run::preflight::{self, Preflight};
 use crate::run::prepare::Prepared;
 use crate::run::protocol::{self, Command, Ended, Event, Loaded, Step, Train};
-use crate::run::{EngineHandle, Run, Want, resume, survey};
+use crate::run::{EngineHandle, Priority, Run, Want, resume, survey};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Ctrl-C finishes the step, writes a checkpoint and ends; a second one leaves at once.
@@ -82,7 +82,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
     check_steps(args, resume_from, steps)?;
     preflight(&prepared, workspace, args.max_steps.map(|n| n as usize))?;
 
-    let engine = EngineHandle::spawn(Want::Auto)?;
+    let engine = EngineHandle::spawn(Want::Auto, Priority::Normal)?;
     interrupt::stop_on_signal(engine.commands(), TRAINING, "the step is finished and a checkpoint written")?;
     engine.send(Command::Load(prepared.load(LOADING)))?;
     let loaded = wait_for_model(&engine)?;

@@ -108,7 +108,8 @@ pub fn with(config: &Config, key: &str, text: &str) -> Result<Config, String> {
 /// The text of a config file with these values. `from` is the file that was edited: its layout and comments stay as far as they can,
 /// else the comments are those of the configs that come with voicetune.
 pub fn file_text(config: &Config, from: &str) -> String {
-    let holds = |text: &String| parse(Path::new(&config.name), text).is_ok_and(|read| Config { name: config.name.clone(), ..read } == *config);
+    let holds =
+        |text: &String| parse(Path::new(&config.name), text).is_ok_and(|read| Config { name: config.name.clone(), ..read } == *config);
     [from, explained()]
         .into_iter()
         .filter_map(|source| rewritten(config, source))
@@ -152,7 +153,11 @@ fn written(kind: Kind, text: &str) -> String {
     let text = text.trim();
     match kind {
         // Quoted where YAML could take it for something else than text.
-        Kind::Text if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':')) && plain(text) => {
+        Kind::Text
+            if !text.is_empty()
+                && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':'))
+                && plain(text) =>
+        {
             text.to_owned()
         }
         Kind::Text => Value::from(text).to_string(),
@@ -276,13 +281,23 @@ mod tests {
             let field = fields.iter().find(|f| f.key == key).unwrap();
             assert_eq!((field.about.as_str(), field.value.as_str(), field.default.as_deref()), (about, value, default), "{key}");
         };
-        check("model", "A model on the hub, a folder in Hugging Face layout, or pocket:llama / pocket:gpt2 (built in).", "pocket:llama", None);
+        check(
+            "model",
+            "A model on the hub, a folder in Hugging Face layout, or pocket:llama / pocket:gpt2 (built in).",
+            "pocket:llama",
+            None,
+        );
         check("method", "lora (a small adapter beside frozen weights) | full (every weight)", "lora", None);
         check("lora.alpha", "The adapter's output is scaled by alpha / rank.", "32", Some("32"));
         check("optimizer.learning_rate", "The highest learning rate, reached after the warm-up.", "0.001", Some("1.0e-4"));
         check("optimizer.betas", "Decay of the running means of the gradient and of its square.", "0.9, 0.999", Some("0.9, 0.999"));
         check("epochs", "Times every training pair is seen.", "3", Some("3"));
-        check("evaluate_every", "When the held-out pairs are evaluated: epoch | never | a number of optimiser steps", "epoch", Some("epoch"));
+        check(
+            "evaluate_every",
+            "When the held-out pairs are evaluated: epoch | never | a number of optimiser steps",
+            "epoch",
+            Some("epoch"),
+        );
         assert!(fields.iter().all(|f| !f.about.is_empty() && f.about.len() < 120), "{fields:?}");
     }
 

@@ -212,11 +212,7 @@ pub(super) fn targeted<'a>(linear: &'a Linear, targets: &'a [String]) -> impl It
 }
 
 /// The adapters of one projection: those of its layers that are targets.
-fn adapter_for(
-    layout: &Linear,
-    config: &AdapterConfig,
-    add: &mut impl FnMut(Slot) -> Result<ParamId>,
-) -> Result<Option<Adapter>> {
+fn adapter_for(layout: &Linear, config: &AdapterConfig, add: &mut impl FnMut(Slot) -> Result<ParamId>) -> Result<Option<Adapter>> {
     let tensor = |module: &str, which: &str, shape: [usize; 2], init: Init| TensorSpec {
         name: format!("{PREFIX}{module}.lora_{which}.weight"),
         shape: shape.to_vec(),

@@ -1,8 +1,10 @@
 //! Runs: the engine thread, the training loop, checkpoints and the event log.
 
+pub mod advice;
 pub mod checkpoint;
 mod engine_thread;
 pub mod folder;
+pub mod follow;
 mod generate;
 mod inbox;
 pub mod journal;
@@ -13,14 +15,18 @@ pub mod outputs;
 mod plan;
 pub mod preflight;
 pub mod prepare;
+mod priority;
 mod private;
 pub mod prompts;
 pub mod protocol;
 pub mod resume;
 mod slot;
+pub mod summary;
 mod train;
 
 pub use engine_thread::EngineHandle;
 pub use folder::Run;
+pub use follow::Follow;
+pub use priority::Priority;
 
 pub use crate::engine::device::{Survey, Want, survey};

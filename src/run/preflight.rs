@@ -36,7 +36,12 @@ pub struct Finding {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fact {
     /// The weights are there.
-    Model { name: String, commit: Option<String>, tuning: Tuning, parameters: u64 },
+    Model {
+        name: String,
+        commit: Option<String>,
+        tuning: Tuning,
+        parameters: u64,
+    },
     /// The model cannot be found, or is not complete; the message says what to do.
     NoModel(String),
     /// The data set cannot be built.
@@ -44,18 +49,41 @@ pub enum Fact {
     /// The engine would not train this.
     Refused(String),
     /// What is trained, in numbers.
-    Method { method: Method, rank: usize, trainable: u64 },
+    Method {
+        method: Method,
+        rank: usize,
+        trainable: u64,
+    },
     /// Tokens are those of an epoch; `limit` is the most an example may have.
-    Pairs { train: usize, held_out: usize, tokens: usize, limit: usize },
+    Pairs {
+        train: usize,
+        held_out: usize,
+        tokens: usize,
+        limit: usize,
+    },
     Unread(Problem),
     LeftOut(Left),
     Cut(Shortened),
     Canaries(String),
     /// `last`: where the run is to end before its last step.
-    Steps { steps: usize, epochs: usize, examples: usize, a_step: usize, last: Option<usize> },
-    Memory { device: String, needed: Estimate, free: Option<u64> },
+    Steps {
+        steps: usize,
+        epochs: usize,
+        examples: usize,
+        a_step: usize,
+        last: Option<usize>,
+    },
+    Memory {
+        device: String,
+        needed: Estimate,
+        free: Option<u64>,
+    },
     /// Room for `kept` checkpoints of `each` bytes.
-    Disk { each: u64, kept: usize, free: Option<u64> },
+    Disk {
+        each: u64,
+        kept: usize,
+        free: Option<u64>,
+    },
     /// Asked of models from the hub only.
     Token(Token),
 }
@@ -116,7 +144,10 @@ impl Preflight {
 
     /// Each finding as a line, its topic first.
     pub fn lines(&self) -> Vec<String> {
-        self.findings.iter().flat_map(|finding| finding.fact.words().into_iter().map(|w| format!("{:<12}{w}", finding.fact.topic()))).collect()
+        self.findings
+            .iter()
+            .flat_map(|finding| finding.fact.words().into_iter().map(|w| format!("{:<12}{w}", finding.fact.topic())))
+            .collect()
     }
 
     /// The heaviest level there is.
@@ -268,7 +299,10 @@ impl Fact {
             Fact::Steps { steps, epochs, examples, a_step, last } => {
                 let (epochs, examples) = (counted(*epochs, "epoch"), counted(*examples, "example"));
                 let all = format!("{steps}: {epochs} of {examples}, {a_step} a step");
-                return [all].into_iter().chain(last.map(|n| format!("ends after step {n}; the learning rate goes by all {steps}"))).collect();
+                return [all]
+                    .into_iter()
+                    .chain(last.map(|n| format!("ends after step {n}; the learning rate goes by all {steps}")))
+                    .collect();
             }
             Fact::Memory { device, needed, free } => memory_in_words(device, needed, *free),
             Fact::Disk { each, kept, free } => {
@@ -284,11 +318,8 @@ impl Fact {
 }
 
 fn memory_in_words(device: &str, needed: &Estimate, free: Option<u64>) -> String {
-    let parts = [
-        ("weights", needed.weights),
-        ("training", needed.trained + needed.moments),
-        ("activations", needed.activations + needed.working),
-    ];
+    let parts =
+        [("weights", needed.weights), ("training", needed.trained + needed.moments), ("activations", needed.activations + needed.working)];
     let parts: Vec<String> = parts.iter().map(|(name, bytes)| format!("{name} {}", bytes_in_words(*bytes))).collect();
     let about = format!("about {} ({})", bytes_in_words(needed.total()), parts.join(", "));
     let Some(free) = free else { return format!("{about} on {device}") };

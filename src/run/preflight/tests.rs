@@ -100,7 +100,8 @@ fn the_largest_micro_step_is_that_of_the_largest_examples() {
         mask: [vec![0; 2], vec![1; length - 2]].concat(),
         cut: false,
     };
-    let examples = [example("a", 5, Part::Train), example("b", 9, Part::Train), example("c", 7, Part::Train), example("d", 20, Part::Validation)];
+    let examples =
+        [example("a", 5, Part::Train), example("b", 9, Part::Train), example("c", 7, Part::Train), example("d", 20, Part::Validation)];
     let check = |batch: usize, [tokens, trained, longest]: [usize; 3]| {
         let config = crate::config::parse("c.yaml".as_ref(), &format!("{CONFIG}batch: {batch}\n")).unwrap();
         assert_eq!(largest_micro_step(&examples, &config), MicroStep { tokens, trained, longest });
