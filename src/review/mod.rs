@@ -2,6 +2,7 @@
 //!
 //! [`text`] cuts a piece into paragraphs and sentences; [`align`] says what became of each sentence; [`words`] looks inside the
 //! reworded ones; [`paragraphs`] reads paragraphs and their endings off the alignment; [`shares`] and [`agreement`] turn it into numbers.
+//! [`voice`] measures a text against the writer's own pieces.
 //! These are pure functions of the texts (and, for the intervals, of a seed).
 //!
 //! [`blind`] hides the arms of a prompt behind panes; [`verdict`] records what was decided, in `verdicts.jsonl`, the one file that is
@@ -17,6 +18,7 @@ pub mod shares;
 pub mod tally;
 pub mod text;
 pub mod verdict;
+pub mod voice;
 pub mod words;
 
 pub use agreement::{Agreement, Scores, agreement};
