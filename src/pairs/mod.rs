@@ -12,7 +12,7 @@ mod save;
 pub use atomic::{create_atomically, write_atomically};
 pub use balance::{Balance, SourceCount, TierCount};
 pub use canonical::to_yaml;
-pub use lint::{Budget, Finding, Rule, lint, over_budget};
+pub use lint::{Budget, Finding, Rule, findings_of, lint, over_budget};
 pub use load::{LoadedPair, from_yaml, load, open, open_all};
 pub use pair::{Pair, Split, Status, Tier};
 pub use problem::{Level, Problem};
