@@ -10,6 +10,7 @@ mod opening;
 mod pair;
 mod problem;
 mod save;
+mod unsaved;
 
 pub use atomic::{create_atomically, write_atomically};
 pub use balance::{Balance, SourceCount, TierCount};
@@ -21,3 +22,4 @@ pub use opening::{opening, splits};
 pub use pair::{Pair, Split, Status, Tier};
 pub use problem::{Level, Problem};
 pub use save::{Conflict, Fingerprint, SaveError, Undo, discard, file_of, move_to_tier, save};
+pub use unsaved::{Journal, Unsaved, recoverable};
