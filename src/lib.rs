@@ -11,3 +11,4 @@ pub mod hub;
 pub mod pairs;
 pub mod review;
 pub mod run;
+pub mod ui;
