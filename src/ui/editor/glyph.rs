@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use ratatui::buffer::CellWidth;
+use unicode_segmentation::UnicodeSegmentation;
 
 const TAB_STOP: usize = 4;
 
@@ -47,16 +48,13 @@ pub fn glyph(cluster: &str, column: usize) -> Glyph<'_> {
 
 /// A line of foreign text that is drawn outside the pane's own text: nothing in it acts on the terminal.
 pub fn visible(text: &str) -> String {
-    use unicode_segmentation::UnicodeSegmentation;
     text.graphemes(true).map(|cluster| glyph(cluster, 0).text).collect()
 }
 
 /// Directional controls, and characters without a look of their own. Joiners and variation selectors inside a cluster are not among them.
 fn unseen(c: char) -> bool {
-    matches!(
-        c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-    )
+    let alone = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}');
+    alone || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}')
 }
 
 fn tag(c: char) -> bool {

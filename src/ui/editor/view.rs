@@ -30,6 +30,8 @@ pub struct View {
     /// The caret was moved: the next drawing shows it.
     pub follows: bool,
     pub caret: Option<Position>,
+    /// The caret was among the rows drawn last, focused or not.
+    saw_caret: bool,
 }
 
 /// What is drawn.
@@ -50,6 +52,8 @@ impl View {
         let resized = self.layout.width() != width && self.layout.rows() > 0;
         let on_top = self.layout.row_start(self.top);
         self.layout.update(text.lines(), width);
+        // A pane that shrinks keeps the caret that it showed.
+        self.follows |= self.saw_caret && self.area.as_size() != area.as_size();
         self.area = area;
         if resized {
             self.top = self.layout.row_of(on_top);
@@ -93,6 +97,7 @@ impl View {
         if std::mem::take(&mut self.follows) {
             self.top = self.top.clamp((caret_row + 1).saturating_sub(usize::from(area.height)), caret_row);
         }
+        self.saw_caret = (self.top..self.top + usize::from(area.height)).contains(&caret_row);
         for position in area.positions() {
             buffer[position].reset();
         }

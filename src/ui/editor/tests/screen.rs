@@ -159,6 +159,14 @@ fn a_resize_keeps_the_row_on_top() {
 }
 
 #[test]
+fn a_shrinking_pane_keeps_the_caret_in_sight() {
+    let editor = editor("1\n2\n3\n4|");
+    draw(&editor, 5, 4);
+    assert_eq!(rows(&draw(&editor, 5, 2)), ["3", "4"]);
+    assert_eq!(editor.caret(), Some(Position { x: 1, y: 1 }));
+}
+
+#[test]
 fn the_mouse_points_at_clusters() {
     let mut editor = editor("|one 駅\u{202e} two\nthree");
     draw(&editor, 14, 3);
