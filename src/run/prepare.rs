@@ -50,7 +50,18 @@ pub fn find_model(workspace: &Path, model: &str, revision: &str) -> Result<(Mode
 impl Prepared {
     /// Prepares a run of `config` on the workspace's ready pairs, or on `only` these.
     pub fn new(workspace: &Workspace, config: Config, templates: Templates, only: Option<Vec<String>>) -> Result<Prepared> {
-        let (files, spec, text) = find_model(workspace.root(), &config.model, &config.revision)?;
+        let found = find_model(workspace.root(), &config.model, &config.revision)?;
+        Prepared::with_model(workspace, config, templates, only, found)
+    }
+
+    /// As [`Prepared::new`], with the config's model as [`find_model`] found it.
+    pub fn with_model(
+        workspace: &Workspace,
+        config: Config,
+        templates: Templates,
+        only: Option<Vec<String>>,
+        (files, spec, text): (ModelFiles, Spec, ModelText),
+    ) -> Result<Prepared> {
         let (all, problems) = pairs::load(&workspace.pairs());
         let chosen = match &only {
             None => all,
