@@ -5,8 +5,8 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
 
-use crate::run::{EngineHandle, Priority, Want};
 use crate::run::protocol::Command;
+use crate::run::{EngineHandle, Priority, Want};
 use crate::ui::message::Msg;
 
 #[derive(Debug)]
