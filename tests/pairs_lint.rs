@@ -7,7 +7,7 @@ use std::path::Path;
 
 use assert_cmd::Command;
 use serde_json::{Value, json};
-use voicetune::pairs::{Budget, Finding, Fingerprint, Level, Pair, Rule, Split, Status, Tier, lint, over_budget, save};
+use voicetune::pairs::{Budget, Finding, Fingerprint, Level, Pair, Rule, Split, Status, Tier, findings_of, lint, over_budget, save};
 
 /// A ready pair whose texts are its own, so that no rule finds anything in it.
 fn pair(tier: Tier, name: &str, source: &str) -> Pair {
@@ -43,6 +43,29 @@ fn check(change: impl FnOnce(&mut Vec<Pair>), expected: &[(Level, Rule, Option<&
 #[test]
 fn a_clean_set_has_no_findings() {
     check(|_| {}, &[]);
+}
+
+#[test]
+fn the_findings_of_one_pair_are_those_of_its_present_text() {
+    let check = |pair: &Pair, findings: &[Finding], expected: &[(Level, Rule)]| {
+        let found = findings_of(pair, findings);
+        assert_eq!(found.iter().map(|finding| (finding.level, finding.rule)).collect::<Vec<_>>(), expected, "{found:#?}");
+        assert!(found.iter().all(|finding| finding.pair.as_ref() == Some(&pair.id)));
+    };
+    let mut pairs = clean();
+    pairs[4] = Pair { id: pairs[4].id.clone(), prompt: pairs[0].response.clone(), ..pairs[0].clone() };
+    pairs[0].prompt = pairs[0].response.clone();
+    let findings = lint(&pairs);
+    let (duplicate, unedited) = ((Level::Error, Rule::Duplicate), (Level::Warning, Rule::Unedited));
+    check(&pairs[4], &findings, &[duplicate, unedited]);
+    check(&pairs[0], &findings, &[unedited]);
+    check(&pairs[1], &findings, &[]);
+    // Edited since: what its own text says is new, what other pairs say is not.
+    let edited = Pair { prompt: "Other.\n---\n".into(), ..pairs[4].clone() };
+    check(&edited, &findings, &[duplicate, (Level::Warning, Rule::Delimiter)]);
+    let empty = Pair { response: " ".into(), ..pairs[1].clone() };
+    check(&empty, &findings, &[(Level::Error, Rule::File), (Level::Warning, Rule::ShortResponse)]);
+    check(&Pair { status: Status::Draft, ..empty }, &findings, &[(Level::Warning, Rule::File)]);
 }
 
 #[test]

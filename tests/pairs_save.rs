@@ -5,7 +5,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use voicetune::pairs::{Conflict, Fingerprint, Pair, SaveError, Split, Status, Tier, discard, open, save, to_yaml};
+use voicetune::pairs::{
+    Conflict, Fingerprint, LoadedPair, Pair, SaveError, Split, Status, Tier, discard, move_to_tier, open, open_all, save, to_yaml,
+};
 
 fn pair() -> Pair {
     Pair {
@@ -116,6 +118,61 @@ fn neither_a_discard_nor_its_undo_goes_over_a_change() {
     let undo = discard(&pairs, &open(&pairs, "tier1/x").unwrap()).unwrap();
     fs::write(&file, &changed).unwrap();
     assert_eq!(conflict(undo.apply()).theirs, Some(changed));
+}
+
+#[test]
+fn a_pair_moves_to_another_tier_and_back_to_the_byte() {
+    let (_dir, pairs, file) = saved();
+    let by_hand = format!("# A comment of mine.\n{}", to_yaml(&pair()));
+    fs::write(&file, &by_hand).unwrap();
+    let (moved, undo) = move_to_tier(&pairs, &open(&pairs, "tier1/x").unwrap(), Tier::Topic).unwrap();
+    assert_eq!(moved.pair, Pair { id: "tier2/x".into(), tier: Tier::Topic, ..pair() });
+    assert_eq!(open_all(&pairs), (vec![moved], vec![]));
+
+    let back = undo.apply().unwrap();
+    assert_eq!(fs::read_to_string(&file).unwrap(), by_hand);
+    assert_eq!(open_all(&pairs), (vec![LoadedPair { pair: pair(), fingerprint: back }], vec![]));
+}
+
+#[test]
+fn a_name_that_the_other_tier_has_is_numbered() {
+    let (_dir, pairs, _file) = saved();
+    let there = Pair { id: "tier2/x".into(), tier: Tier::Topic, ..pair() };
+    save(&pairs, &there, Fingerprint::Absent).unwrap();
+    let (moved, _) = move_to_tier(&pairs, &open(&pairs, "tier1/x").unwrap(), Tier::Topic).unwrap();
+    assert_eq!(moved.pair.id, "tier2/x-2");
+    assert_eq!(open(&pairs, "tier2/x").unwrap().pair, there);
+}
+
+#[test]
+fn neither_a_move_nor_its_undo_goes_over_a_change() {
+    let (_dir, pairs, file) = saved();
+    let loaded = open(&pairs, "tier1/x").unwrap();
+    let changed = to_yaml(&Pair { notes: "changed".into(), ..pair() });
+    fs::write(&file, &changed).unwrap();
+    assert!(matches!(move_to_tier(&pairs, &loaded, Tier::Topic), Err(SaveError::Conflict(_))));
+    assert!(!pairs.join("tier2").exists());
+
+    let (moved, undo) = move_to_tier(&pairs, &open(&pairs, "tier1/x").unwrap(), Tier::Topic).unwrap();
+    // The moved file was edited: nothing is touched.
+    let edited = Pair { notes: "edited".into(), ..moved.pair.clone() };
+    let fingerprint = save(&pairs, &edited, moved.fingerprint).unwrap();
+    assert_eq!(conflict(undo.apply()).theirs, Some(to_yaml(&edited)));
+    assert!(!file.exists());
+    // A new pair has taken its old place.
+    save(&pairs, &moved.pair, fingerprint).unwrap();
+    save(&pairs, &pair(), Fingerprint::Absent).unwrap();
+    assert_eq!(conflict(undo.apply()).theirs, Some(to_yaml(&pair())));
+    assert_eq!(open_all(&pairs).0.len(), 2);
+}
+
+#[test]
+fn a_move_that_fails_leaves_the_pair_where_it_was() {
+    let (_dir, pairs, file) = saved();
+    fs::write(pairs.join("tier2"), "a file where the folder should be").unwrap();
+    let error = move_to_tier(&pairs, &open(&pairs, "tier1/x").unwrap(), Tier::Topic).unwrap_err();
+    assert!(matches!(error, SaveError::Io { .. }), "{error}");
+    assert!(file.exists());
 }
 
 #[test]

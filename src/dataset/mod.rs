@@ -2,6 +2,7 @@
 
 pub mod batch;
 mod encode;
+mod gauge;
 mod model_text;
 mod set;
 mod split;
@@ -12,8 +13,9 @@ mod tokenizer;
 
 pub use batch::{Batch, Example, Part};
 pub use encode::{Cut, EncodeProblem, Encoded, Encoder, Reason};
+pub use gauge::{Fit, Gauge};
 pub use model_text::ModelText;
-pub use set::{Dataset, Left, Measured, Shortened, budgets};
+pub use set::{Dataset, Left, Measured, Shortened, budgets, limit};
 pub use split::{Leak, Leaks, split};
 pub use stream::TextStream;
 pub use template::{ChatTemplate, Message, Role};

@@ -21,7 +21,7 @@ pub struct Dataset {
     pub left: Vec<Left>,
     /// Pairs whose response was cut; their examples are marked `cut`.
     pub shortened: Vec<Shortened>,
-    /// The most tokens an example may have: the config's `max_tokens`, or the model's positions where those are fewer.
+    /// As [`limit`] gives it.
     pub limit: usize,
 }
 
@@ -121,7 +121,8 @@ pub fn budgets(pairs: &[Pair], config: &Config, templates: &Templates, model: &M
         .collect()
 }
 
-fn limit(config: &Config, model: &ModelText) -> usize {
+/// The most tokens an example may have: the config's `max_tokens`, or the model's positions where those are fewer.
+pub fn limit(config: &Config, model: &ModelText) -> usize {
     config.max_tokens.min(model.context)
 }
 

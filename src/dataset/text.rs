@@ -1,5 +1,7 @@
 //! The text of a pair as it is trained on, and where its paragraphs end.
 
+use std::ops::Range;
+
 /// The text that a pair's YAML block stands for: line ends are LF, and white space at both ends is dropped (a literal block ends
 /// in a line feed which is the file's, not the writer's). Nothing else is touched: no character is replaced, no line re-wrapped.
 ///
@@ -7,6 +9,24 @@
 /// would be trained on one context and asked for another.
 pub(super) fn clean(text: &str) -> String {
     text.replace("\r\n", "\n").trim().to_owned()
+}
+
+/// The range of `text` that the first `end` bytes of `clean(text)` were made of, in characters (Unicode scalar values).
+pub(super) fn original(text: &str, end: usize) -> Range<usize> {
+    let margin = text.len() - text.trim_start().len();
+    let start = text[..margin].chars().count();
+    let (mut chars, mut bytes) = (start, 0);
+    let mut rest = text[margin..].chars().peekable();
+    while bytes < end
+        && let Some(c) = rest.next()
+    {
+        chars += 1;
+        // The carriage return of a line end is not in the clean text.
+        if c != '\r' || rest.peek() != Some(&'\n') {
+            bytes += c.len_utf8();
+        }
+    }
+    start..chars
 }
 
 /// Byte offsets of the end of each paragraph of a clean text. Paragraphs are separated by one or more blank lines (lines with
@@ -40,6 +60,21 @@ mod tests {
         check("tab\there,  two blanks, a lone \r stays", "tab\there,  two blanks, a lone \r stays");
         check("***\n\n“Quoted”—and so on…\n", "***\n\n“Quoted”—and so on…");
         check(" \n", "");
+    }
+
+    #[test]
+    fn a_place_in_the_clean_text_is_one_in_the_writers() {
+        let check = |text: &str, clean_part: &str, expected: &str| {
+            assert!(clean(text).starts_with(clean_part), "{text:?}");
+            let range = original(text, clean_part.len());
+            assert_eq!(text.chars().skip(range.start).take(range.len()).collect::<String>(), expected, "{text:?}");
+        };
+        check("One.\n", "One.", "One.");
+        check(" \r\n\u{a0}Öne—\r\n\r\nTwo.\r\n", "Öne—", "Öne—");
+        check(" \r\n\u{a0}Öne—\r\n\r\nTwo.\r\n", "Öne—\n\nTwo.", "Öne—\r\n\r\nTwo.");
+        check("a\rb\r\r\nc", "a\rb\r\nc", "a\rb\r\r\nc");
+        check(" x ", "", "");
+        check(" \n", "", "");
     }
 
     #[test]

@@ -16,19 +16,34 @@ pub fn create_atomically<F: FnOnce(&mut File) -> io::Result<()>>(path: &Path, fi
     put(path, fill, |temporary| temporary.persist_noclobber(path))
 }
 
+/// Removes a file. Where its folder then does not reach the disk, a crash brings the file back, and no text is lost.
+pub(super) fn remove_file(path: &Path) -> io::Result<()> {
+    std::fs::remove_file(path)?;
+    let _ = sync_folder(path);
+    Ok(())
+}
+
 fn put(
     path: &Path,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
     persist: impl FnOnce(tempfile::NamedTempFile) -> Result<File, tempfile::PersistError>,
 ) -> io::Result<()> {
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let mut temporary =
         tempfile::Builder::new().prefix(".").suffix(".tmp").permissions(Permissions::from_mode(0o600)).tempfile_in(folder)?;
     fill(temporary.as_file_mut())?;
     temporary.as_file().sync_all()?;
     persist(temporary)?;
-    // The rename itself is not on disk until the folder is.
-    File::open(folder)?.sync_all()
+    sync_folder(path)
+}
+
+/// What was renamed or removed is not so on disk until its folder is.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

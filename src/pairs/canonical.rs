@@ -74,7 +74,7 @@ fn scalar(text: &str) -> String {
     serde_yaml::to_string_with_options(&text, options).expect("a str serialises")
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     // As above.
     serde_yaml::to_string(&serde_yaml::DoubleQuoted(text)).expect("a str serialises")
 }

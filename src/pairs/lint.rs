@@ -5,8 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
-use super::{Balance, Level, Pair, Split, Status, Tier};
+use super::{Balance, Level, Pair, Split, Status, Tier, from_yaml, to_yaml};
+use crate::config::yaml::Fault;
 
 /// One thing to mend or to know, as `voicetune check` prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,7 +63,7 @@ pub struct Budget {
 
 /// Lints the ready pairs. Errors come first, then by rule and pair.
 pub fn lint(pairs: &[Pair]) -> Vec<Finding> {
-    let ready: Vec<&Pair> = pairs.iter().filter(|pair| pair.status == Status::Ready).collect();
+    let ready: Vec<Ready> = pairs.iter().filter(|pair| pair.status == Status::Ready).map(Ready::new).collect();
     let balance = Balance::of(pairs);
     if ready.is_empty() {
         return vec![no_pairs(&balance)];
@@ -74,9 +76,24 @@ pub fn lint(pairs: &[Pair]) -> Vec<Finding> {
     findings.extend(source_shares(&balance));
     findings.extend(source_counts(&balance));
     findings.extend(repeats(&ready));
-    findings.extend(ready.iter().flat_map(|pair| texts(pair)));
-    findings.sort_by(|a, b| (a.level, a.rule, &a.pair).cmp(&(b.level, b.rule, &b.pair)));
+    findings.extend(ready.iter().flat_map(texts));
+    sort(&mut findings);
     findings
+}
+
+/// What there is to say about one pair as it is now, saved or not: what is wrong with it as a file, what is odd about its texts, and
+/// those of `findings`, the last [`lint`] of all pairs, that other pairs have a part in. Cheap enough for every pause in typing.
+pub fn findings_of(pair: &Pair, findings: &[Finding]) -> Vec<Finding> {
+    let (_, faults) = from_yaml(&pair.id, &to_yaml(pair));
+    let of_file = |(level, fault): (Level, Fault)| finding(level, Rule::File, Some(&pair.id), fault.message);
+    let mut found: Vec<Finding> = faults.into_iter().map(of_file).collect();
+    if pair.status == Status::Ready {
+        let between = |f: &&Finding| f.pair.as_ref() == Some(&pair.id) && !TEXT_RULES.contains(&f.rule);
+        found.extend(findings.iter().filter(between).cloned());
+        found.extend(texts(&Ready::new(pair)));
+    }
+    sort(&mut found);
+    found
 }
 
 /// A warning for each pair that is cut because it has too many tokens for a model.
@@ -101,6 +118,13 @@ const SHARES_FROM: usize = 20;
 
 /// A share of the draft's words below which an edit is rather an unfinished one.
 const SHORTEST_EDIT: f64 = 1.0 / 3.0;
+
+/// The rules that [`texts`] holds a pair to, on which no other pair has a bearing.
+const TEXT_RULES: [Rule; 3] = [Rule::Unedited, Rule::ShortResponse, Rule::Delimiter];
+
+fn sort(findings: &mut [Finding]) {
+    findings.sort_by(|a, b| (a.level, a.rule, &a.pair).cmp(&(b.level, b.rule, &b.pair)));
+}
 
 fn finding(level: Level, rule: Rule, pair: Option<&str>, message: String) -> Finding {
     Finding { level, rule, pair: pair.map(String::from), message }
@@ -130,25 +154,62 @@ fn empty_tiers(balance: &Balance) -> Vec<Finding> {
         .collect()
 }
 
+/// A ready pair with what its texts are compared by.
+struct Ready<'a> {
+    pair: &'a Pair,
+    prompt: Text,
+    response: Text,
+}
+
+impl<'a> Ready<'a> {
+    fn new(pair: &'a Pair) -> Self {
+        Ready { pair, prompt: Text::of(&pair.prompt), response: Text::of(&pair.response) }
+    }
+}
+
+struct Text {
+    words: usize,
+    /// Of the text without what does not make it another text: blanks, line ends, upper case.
+    digest: [u8; 32],
+}
+
+impl Text {
+    fn of(text: &str) -> Self {
+        let mut normal = String::with_capacity(text.len());
+        let mut words = 0;
+        for word in text.split_whitespace() {
+            words += 1;
+            match word.is_ascii() {
+                true => normal.extend(word.bytes().map(|b| char::from(b.to_ascii_lowercase()))),
+                false => normal.push_str(&word.to_lowercase()),
+            }
+            normal.push(' ');
+        }
+        Text { words, digest: Sha256::digest(normal).into() }
+    }
+}
+
 /// Explicit validation pairs whose source also has explicit training pairs.
-fn leaks_by_split(ready: &[&Pair]) -> Vec<Finding> {
-    let held_out = ready.iter().filter(|pair| pair.split == Split::Validation);
+fn leaks_by_split(ready: &[Ready]) -> Vec<Finding> {
+    let mut trained: BTreeMap<&str, &str> = BTreeMap::new();
+    for Ready { pair, .. } in ready.iter().filter(|ready| ready.pair.split == Split::Train) {
+        trained.entry(&pair.source).or_insert(&pair.id);
+    }
+    let held_out = ready.iter().map(|ready| ready.pair).filter(|pair| pair.split == Split::Validation);
     held_out
         .filter_map(|pair| {
-            let trained = ready.iter().find(|other| other.split == Split::Train && other.source == pair.source)?;
-            let message = format!(
-                "held out, but {} of the same source `{}` is trained on; give both the same split, or `auto`",
-                trained.id, pair.source
-            );
+            let trained = trained.get(pair.source.as_str())?;
+            let message =
+                format!("held out, but {trained} of the same source `{}` is trained on; give both the same split, or `auto`", pair.source);
             Some(finding(Level::Error, Rule::Leakage, Some(&pair.id), message))
         })
         .collect()
 }
 
 /// The same response under two sources: a split by source can put one on each side.
-fn leaks_by_text(ready: &[&Pair]) -> Vec<Finding> {
+fn leaks_by_text(ready: &[Ready]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for group in group_by(ready, |pair| normal(&pair.response)).into_values() {
+    for group in group_by(ready, |ready| ready.response.digest).into_values() {
         for (i, pair) in group.iter().enumerate() {
             let Some(other) = group[..i].iter().find(|other| other.source != pair.source) else { continue };
             let opposite = |a: Split, b: Split| (a, b) == (Split::Train, Split::Validation);
@@ -222,17 +283,17 @@ fn source_counts(balance: &Balance) -> Vec<Finding> {
         .collect()
 }
 
-fn repeats(ready: &[&Pair]) -> Vec<Finding> {
+fn repeats(ready: &[Ready]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut reported = BTreeSet::new();
-    for group in group_by(ready, |pair| (normal(&pair.prompt), normal(&pair.response))).into_values() {
+    for group in group_by(ready, |ready| (ready.prompt.digest, ready.response.digest)).into_values() {
         for pair in &group[1..] {
             reported.insert(&pair.id);
             let message = format!("the same prompt and response as {}; discard one", group[0].id);
             findings.push(finding(Level::Error, Rule::Duplicate, Some(&pair.id), message));
         }
     }
-    for group in group_by(ready, |pair| (pair.tier, normal(&pair.response))).into_values() {
+    for group in group_by(ready, |ready| (ready.pair.tier, ready.response.digest)).into_values() {
         for pair in group[1..].iter().filter(|pair| !reported.contains(&pair.id)) {
             // Two theses for one Note are a way to have more pairs.
             let message =
@@ -244,12 +305,12 @@ fn repeats(ready: &[&Pair]) -> Vec<Finding> {
 }
 
 /// What is odd about one pair's texts.
-fn texts(pair: &Pair) -> Vec<Finding> {
-    let (prompt, response) = (words(&pair.prompt), words(&pair.response));
+fn texts(Ready { pair, prompt, response }: &Ready) -> Vec<Finding> {
     let mut found = Vec::new();
-    if pair.tier == Tier::Draft && normal(&pair.prompt) == normal(&pair.response) {
+    if pair.tier == Tier::Draft && prompt.digest == response.digest {
         found.push((Rule::Unedited, "draft and finished piece are the same, which teaches to change nothing; discard it".to_string()));
     }
+    let (prompt, response) = (prompt.words, response.words);
     let short = match pair.tier {
         Tier::Draft => (response as f64) < prompt as f64 * SHORTEST_EDIT,
         Tier::Topic | Tier::Note => response < prompt,
@@ -273,21 +334,12 @@ fn texts(pair: &Pair) -> Vec<Finding> {
     found.into_iter().map(|(rule, message)| finding(Level::Warning, rule, Some(&pair.id), message)).collect()
 }
 
-fn group_by<'a, K: Ord>(pairs: &[&'a Pair], key: impl Fn(&Pair) -> K) -> BTreeMap<K, Vec<&'a Pair>> {
+fn group_by<'a, K: Ord>(ready: &[Ready<'a>], key: impl Fn(&Ready) -> K) -> BTreeMap<K, Vec<&'a Pair>> {
     let mut groups: BTreeMap<K, Vec<&Pair>> = BTreeMap::new();
-    for pair in pairs {
-        groups.entry(key(pair)).or_default().push(pair);
+    for one in ready {
+        groups.entry(key(one)).or_default().push(one.pair);
     }
     groups
-}
-
-/// A text without what does not make it another text: blanks, line ends, upper case.
-fn normal(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
-}
-
-fn words(text: &str) -> usize {
-    text.split_whitespace().count()
 }
 
 fn plural<'a>(n: usize, one: &'a str, many: &'a str) -> &'a str {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use serde::Deserialize;
 use serde_yaml::Spanned;
 
@@ -20,16 +21,22 @@ pub struct LoadedPair {
 /// Reads the folder `pairs/`: the pairs sorted by id, and what is wrong. Files are never changed. A file with an error is not among
 /// the pairs.
 pub fn load(pairs: &Path) -> (Vec<Pair>, Vec<Problem>) {
+    let (loaded, problems) = open_all(pairs);
+    (loaded.into_iter().map(|loaded| loaded.pair).collect(), problems)
+}
+
+/// As [`load`], to be edited and saved.
+pub fn open_all(pairs: &Path) -> (Vec<LoadedPair>, Vec<Problem>) {
     let mut good = Vec::new();
     let mut problems = Vec::new();
     let ids = find_files(pairs, &mut problems);
-    for id in &ids {
-        let (pair, mut found) = read(pairs, id);
-        good.extend(pair.map(|loaded| loaded.pair));
+    let files: Vec<_> = ids.par_iter().map(|id| read(pairs, id)).collect();
+    for (pair, mut found) in files {
+        good.extend(pair);
         problems.append(&mut found);
     }
     problems.extend(ids_alike(pairs, &ids));
-    good.sort_by(|a, b| a.id.cmp(&b.id));
+    good.sort_by(|a, b| a.pair.id.cmp(&b.pair.id));
     problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     (good, problems)
 }
@@ -220,12 +227,12 @@ fn ids_alike(pairs: &Path, ids: &[String]) -> Vec<Problem> {
     problems
 }
 
-fn unreadable(error: &std::io::Error) -> Fault {
+pub(super) fn unreadable(error: &std::io::Error) -> Fault {
     Fault { line: None, message: format!("cannot be read: {error}; check that it is there and that you may read it") }
 }
 
 /// A path below `pairs/` as seen from the workspace.
-fn shown(pairs: &Path, path: &str) -> PathBuf {
+pub(super) fn shown(pairs: &Path, path: &str) -> PathBuf {
     let folder = PathBuf::from(pairs.file_name().unwrap_or("pairs".as_ref()));
     if path.is_empty() { folder } else { folder.join(path) }
 }

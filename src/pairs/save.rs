@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::atomic::{create_atomically, write_atomically};
+use super::atomic::{create_atomically, remove_file, write_atomically};
+use super::ids::{name_of, numbered};
 use super::{LoadedPair, Pair, Status, Tier, to_yaml};
 
 /// A file's state: what must still hold for it to be overwritten.
@@ -59,8 +60,7 @@ pub fn file_of(pairs: &Path, id: &str) -> PathBuf {
 /// Between the look at the file and the rename lies a moment in which another program's change would be lost; files have no way
 /// to close it.
 pub fn save(pairs: &Path, pair: &Pair, read: Fingerprint) -> Result<Fingerprint, SaveError> {
-    let name = pair.id.strip_prefix(pair.tier.folder()).and_then(|rest| rest.strip_prefix('/'));
-    if !name.is_some_and(is_file_name) {
+    if !is_pairs_id(pair) {
         return Err(SaveError::Name { id: pair.id.clone(), tier: pair.tier });
     }
     replace(&file_of(pairs, &pair.id), to_yaml(pair).as_bytes(), read)
@@ -72,7 +72,29 @@ pub fn discard(pairs: &Path, loaded: &LoadedPair) -> Result<Undo, SaveError> {
     // Where the file is gone, `save` says so.
     let before = on_disk(&file).map_err(|cause| failed(&file, cause))?.unwrap_or_default();
     let after = save(pairs, &Pair { status: Status::Discarded, ..loaded.pair.clone() }, loaded.fingerprint)?;
-    Ok(Undo { file, before, after })
+    Ok(Undo { file, before, after, moved: None })
+}
+
+/// Moves a pair to another tier, under its own name, or with a number behind it where that tier has a pair of this name.
+///
+/// The new file is written before the old one goes, so that a crash in between leaves both. Where the old file was changed since
+/// it was read, nothing is moved.
+pub fn move_to_tier(pairs: &Path, loaded: &LoadedPair, tier: Tier) -> Result<(LoadedPair, Undo), SaveError> {
+    let file = file_of(pairs, &loaded.pair.id);
+    let id = numbered(tier, name_of(&loaded.pair.id), |id| file_of(pairs, id).exists());
+    let pair = Pair { id, tier, ..loaded.pair.clone() };
+    let text = to_yaml(&pair);
+    let before = unchanged(&file, loaded.fingerprint, text.as_bytes())?.unwrap_or_default();
+    let fingerprint = save(pairs, &pair, Fingerprint::Absent)?;
+    let moved = Moved { file: file_of(pairs, &pair.id), state: fingerprint };
+    if let Err(error) = remove(&file, loaded.fingerprint, text.as_bytes()) {
+        // The pair stays where it was, if it is still there. A copy too many is better than a loss.
+        if file.exists() {
+            let _ = remove(&moved.file, moved.state, text.as_bytes());
+        }
+        return Err(error);
+    }
+    Ok((LoadedPair { pair, fingerprint }, Undo { file, before, after: Fingerprint::Absent, moved: Some(moved) }))
 }
 
 /// Puts a file back as it was, to the byte, comments included.
@@ -81,25 +103,50 @@ pub struct Undo {
     file: PathBuf,
     before: Vec<u8>,
     after: Fingerprint,
+    moved: Option<Moved>,
+}
+
+/// The file that a pair was moved to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Moved {
+    file: PathBuf,
+    state: Fingerprint,
 }
 
 impl Undo {
     /// Refused with a conflict if the file has been changed since.
     pub fn apply(&self) -> Result<Fingerprint, SaveError> {
-        replace(&self.file, &self.before, self.after)
+        if let Some(Moved { file, state }) = &self.moved {
+            unchanged(file, *state, &self.before)?;
+        }
+        let fingerprint = replace(&self.file, &self.before, self.after)?;
+        if let Some(Moved { file, state }) = &self.moved {
+            remove(file, *state, &self.before)?;
+        }
+        Ok(fingerprint)
     }
 }
 
-fn replace(file: &Path, bytes: &[u8], read: Fingerprint) -> Result<Fingerprint, SaveError> {
-    let conflict = |theirs: Option<Vec<u8>>| {
-        let fingerprint = theirs.as_deref().map_or(Fingerprint::Absent, Fingerprint::of);
-        let [mine, theirs] = [Some(bytes), theirs.as_deref()].map(|bytes| bytes.map(|b| String::from_utf8_lossy(b).into_owned()));
-        SaveError::Conflict(Box::new(Conflict { file: file.to_path_buf(), mine: mine.unwrap_or_default(), theirs, fingerprint }))
-    };
-    let on_disk = on_disk(file).map_err(|cause| failed(file, cause))?;
-    if on_disk.as_deref().map_or(Fingerprint::Absent, Fingerprint::of) != read {
-        return Err(conflict(on_disk));
+/// The file's bytes, if it still is as `read` says; `mine` is what was to come in its place.
+fn unchanged(file: &Path, read: Fingerprint, mine: &[u8]) -> Result<Option<Vec<u8>>, SaveError> {
+    let theirs = on_disk(file).map_err(|cause| failed(file, cause))?;
+    let fingerprint = theirs.as_deref().map_or(Fingerprint::Absent, Fingerprint::of);
+    if fingerprint == read {
+        return Ok(theirs);
     }
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let conflict = Conflict { file: file.to_path_buf(), mine: text(mine), theirs: theirs.as_deref().map(text), fingerprint };
+    Err(SaveError::Conflict(Box::new(conflict)))
+}
+
+/// Removes a file, if it still is as `read` says.
+fn remove(file: &Path, read: Fingerprint, mine: &[u8]) -> Result<(), SaveError> {
+    unchanged(file, read, mine)?;
+    remove_file(file).map_err(|cause| failed(file, cause))
+}
+
+fn replace(file: &Path, bytes: &[u8], read: Fingerprint) -> Result<Fingerprint, SaveError> {
+    unchanged(file, read, bytes)?;
     let fill = |out: &mut fs::File| out.write_all(bytes);
     let written = match read {
         Fingerprint::Sha256(_) => write_atomically(file, fill),
@@ -107,10 +154,13 @@ fn replace(file: &Path, bytes: &[u8], read: Fingerprint) -> Result<Fingerprint, 
     };
     match written {
         Ok(()) => Ok(Fingerprint::of(bytes)),
-        Err(error) if read == Fingerprint::Absent && error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(conflict(self::on_disk(file).map_err(|cause| failed(file, cause))?))
+        Err(cause) => {
+            // A file may have come there in the meantime.
+            if cause.kind() == io::ErrorKind::AlreadyExists {
+                unchanged(file, read, bytes)?;
+            }
+            Err(failed(file, cause))
         }
-        Err(cause) => Err(failed(file, cause)),
     }
 }
 
@@ -131,12 +181,17 @@ fn make_folder(file: &Path) -> io::Result<()> {
     }
 }
 
-fn failed(file: &Path, cause: io::Error) -> SaveError {
+pub(super) fn failed(file: &Path, cause: io::Error) -> SaveError {
     let file = file.to_path_buf();
     match cause.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => SaveError::DiskFull { file },
         _ => SaveError::Io { file, cause },
     }
+}
+
+/// Whether a pair's id is its tier's folder and a file name.
+pub(super) fn is_pairs_id(pair: &Pair) -> bool {
+    pair.id.strip_prefix(pair.tier.folder()).and_then(|rest| rest.strip_prefix('/')).is_some_and(is_file_name)
 }
 
 fn is_file_name(name: &str) -> bool {

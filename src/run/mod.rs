@@ -16,7 +16,7 @@ mod plan;
 pub mod preflight;
 pub mod prepare;
 mod priority;
-mod private;
+pub(crate) mod private;
 pub mod prompts;
 pub mod protocol;
 pub mod resume;

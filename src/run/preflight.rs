@@ -142,12 +142,13 @@ impl Preflight {
         }
     }
 
-    /// Each finding as a line, its topic first.
+    /// Each finding as a line, its topic first; what does not fit one line goes on below it.
     pub fn lines(&self) -> Vec<String> {
-        self.findings
-            .iter()
-            .flat_map(|finding| finding.fact.words().into_iter().map(|w| format!("{:<12}{w}", finding.fact.topic())))
-            .collect()
+        let of_fact = |fact: &Fact| -> Vec<String> {
+            let topics = std::iter::once(fact.topic()).chain(std::iter::repeat(""));
+            topics.zip(fact.words()).map(|(topic, words)| format!("{topic:<12}{words}")).collect()
+        };
+        self.findings.iter().flat_map(|finding| of_fact(&finding.fact)).collect()
     }
 
     /// The heaviest level there is.

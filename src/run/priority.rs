@@ -21,9 +21,8 @@ impl Priority {
     /// Makes the calling thread, and the workers it will use, what was asked for.
     ///
     /// rayon's workers are one pool a process, and inherit the priority of the thread that makes them: this one. Where the pool is
-    /// there already, because something was computed before the engine was started, its workers keep theirs and this thread alone
-    /// steps back.
-    pub(super) fn apply(self) {
+    /// there already its workers keep theirs, so every thread that computes beside an interface calls this first.
+    pub fn apply(self) {
         if self == Priority::Yielding {
             step_back();
             rayon::ThreadPoolBuilder::new().build_global().ok(); // fails where it is there already: see above

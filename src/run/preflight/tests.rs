@@ -48,6 +48,15 @@ fn a_run_that_can_begin_is_told_in_a_few_lines() {
 }
 
 #[test]
+fn what_does_not_fit_a_line_goes_on_below_it() {
+    let fact = Fact::Steps { steps: 66, epochs: 3, examples: 44, a_step: 2, last: Some(10) };
+    let preflight = Preflight { findings: vec![Finding { level: Level::Ok, fact }] };
+    let expected =
+        ["steps       66: 3 epochs of 44 examples, 2 a step", "            ends after step 10; the learning rate goes by all 66"];
+    assert_eq!(preflight.lines(), expected);
+}
+
+#[test]
 fn what_ought_to_be_looked_at_is_a_warning() {
     let (dir, workspace) = workspace(4);
     std::fs::write(dir.path().join("pairs/tier2/broken.yaml"), "tier: 2\nsource: [\n").unwrap();
