@@ -159,6 +159,7 @@ pub const TABLE: &[Entry] = &[
     entry(C::Runs, A::ResumeRun, "resume-run", &["R"], "resume", "Go on with this run"),
     entry(C::Runs, A::Reload, "reload-runs", &["ctrl-o"], "", "Look for runs on disk again"),
     entry(C::Runs, A::Filter, "filter-runs", &["/"], "filter", "Show only the runs that match what you type"),
+    entry(C::Runs, A::Leave, "leave-runs", &["esc"], "", "Back to the list; there, to all runs without marks"),
 
     entry(C::Dialog, A::Up, "dialog-up", &["up", "k", "shift-tab"], "", "The answer above"),
     entry(C::Dialog, A::Down, "dialog-down", &["down", "j", "tab"], "", "The answer below"),

@@ -5,4 +5,4 @@ pub mod lanes;
 mod wrap;
 
 pub use glyph::{Glyph, glyph, visible};
-pub use wrap::{Line, width, wrap};
+pub use wrap::{Line, fitted, width, wrap};

@@ -12,7 +12,7 @@ use crate::pairs::Status;
 use crate::review::{Counts, Ending};
 use crate::ui::keys::{Action, Context};
 use crate::ui::message::Effect;
-use crate::ui::prose::{visible, width};
+use crate::ui::prose::{fitted, visible, width};
 use crate::ui::screen::Shared;
 use crate::ui::widgets::{move_cursor, pane, window};
 
@@ -233,15 +233,4 @@ impl Columns {
 /// Without the tier's folder, which is the same for all.
 fn name(one: &Listed) -> &str {
     one.id.split_once('/').map_or(&one.id, |(_, name)| name)
-}
-
-/// Filled up, or cut with a mark, to this many columns.
-fn fitted(text: &str, columns: usize) -> String {
-    let line = crate::ui::prose::wrap(&[((), text)], columns.saturating_sub(1)).into_iter().next().unwrap_or_default();
-    let mut shown: String = match width(text) <= columns {
-        true => text.to_owned(),
-        false => line.into_iter().map(|(_, text)| text).chain(["…".to_owned()]).collect(),
-    };
-    shown.push_str(&" ".repeat(columns.saturating_sub(width(&shown))));
-    shown
 }

@@ -11,7 +11,7 @@ use super::reading::{Reading, Shown, change_lines};
 use crate::review::lanes::{Ink, sign_ink};
 use crate::review::{Kind, head};
 use crate::ui::prose::lanes::{GUTTER, SIGN};
-use crate::ui::prose::{Line, visible, width, wrap};
+use crate::ui::prose::{Line, fitted, visible, wrap};
 use crate::ui::screen::Shared;
 use crate::ui::settings::ThemeChoice;
 use crate::ui::theme::Theme;
@@ -111,14 +111,14 @@ fn head_lines(columns: usize, reading: &Reading, shown: &Shown, shape: Shape, th
     };
     let revision = format!("{revision} · {}", head::sentences(side.counts.revision));
     let lane = shape.arrangement.lane(columns);
-    let title = |text: &str| fitted(text, lane);
+    let fit = |text: &str| fitted(text, lane);
     let names = match (shape.arrangement, finished) {
         (Arrangement::Stacked, _) => format!("{draft}  →  {revision}"),
         (Arrangement::Three, Some(finished)) => {
             let own = format!("your finished text · {}", head::sentences(finished.side.counts.revision));
-            format!("{:SIGN$}{}{GUTTER}{}{GUTTER}{:SIGN$}{}", "", title(&draft), title(&revision), "", title(&own))
+            format!("{:SIGN$}{}{GUTTER}{}{GUTTER}{:SIGN$}{}", "", fit(&draft), fit(&revision), "", fit(&own))
         }
-        _ => format!("{:SIGN$}{}{GUTTER}{}", "", title(&draft), title(&revision)),
+        _ => format!("{:SIGN$}{}{GUTTER}{}", "", fit(&draft), fit(&revision)),
     };
     match shape.arrangement {
         Arrangement::Stacked => lines.extend(
@@ -149,13 +149,6 @@ fn wrapped(stretches: &[(Ink, String)], columns: usize, theme: &Theme) -> Vec<Dr
 
 fn drawn(line: Line<Ink>, theme: &Theme) -> Drawn<'static> {
     line.into_iter().map(|(ink, text)| Span::styled(text, style(ink, theme))).collect()
-}
-
-fn fitted(text: &str, columns: usize) -> String {
-    let line = wrap(&[((), text)], columns).into_iter().next().unwrap_or_default();
-    let shown: String = line.into_iter().map(|(_, text)| text).collect();
-    let pad = columns.saturating_sub(width(&shown));
-    shown + &" ".repeat(pad)
 }
 
 fn style(ink: Ink, theme: &Theme) -> Style {
