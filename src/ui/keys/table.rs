@@ -147,6 +147,10 @@ pub const TABLE: &[Entry] = &[
     entry(C::Diff, A::PreviousSample, "previous-diff-sample", &["["], "", "The sample before"),
     entry(C::Diff, A::NextSample, "next-diff-sample", &["]"], "samples", "The next sample"),
     entry(C::Diff, A::WritersLane, "writers-lane", &["w"], "writer's lane", "Show the writer's finished text as a third lane"),
+    entry(C::Diff, A::Leave, "leave-diff", &["esc"], "own drafts", "To the list of your own drafts"),
+
+    entry(C::Drafts, A::Accept, "open-draft", &["enter"], "compare", "Compare the draft with what you made of it"),
+    entry(C::Drafts, A::Reload, "reload-drafts", &["ctrl-o"], "", "Read the pairs from disk again"),
 
     entry(C::Runs, A::OpenRun, "open-run", &["enter"], "review", "Open the run in Review"),
     entry(C::Runs, A::MarkRun, "mark-run", &["space"], "mark", "Mark the run for comparison"),
@@ -155,6 +159,7 @@ pub const TABLE: &[Entry] = &[
     entry(C::Runs, A::ResumeRun, "resume-run", &["R"], "resume", "Go on with this run"),
     entry(C::Runs, A::Reload, "reload-runs", &["ctrl-o"], "", "Look for runs on disk again"),
     entry(C::Runs, A::Filter, "filter-runs", &["/"], "filter", "Show only the runs that match what you type"),
+    entry(C::Runs, A::Leave, "leave-runs", &["esc"], "", "Back to the list; there, to all runs without marks"),
 
     entry(C::Dialog, A::Up, "dialog-up", &["up", "k", "shift-tab"], "", "The answer above"),
     entry(C::Dialog, A::Down, "dialog-down", &["down", "j", "tab"], "", "The answer below"),
