@@ -394,9 +394,11 @@ fn file_of<'a>(listing: &'a Listing, name: &str) -> Option<&'a Config> {
     listing.configs.iter().find(|listed| listed.name == name)?.config.as_ref().ok()
 }
 
-/// The config of the latest run, else the first one that can be read.
+/// The config of the latest run, else the last one whose model is built in, else the first that can be read.
 fn first_choice(listing: &Listing) -> String {
     let of_run = listing.runs.iter().map(|run| &run.config.name).find(|name| file_of(listing, name).is_some());
-    let readable = || listing.configs.iter().find(|listed| listed.config.is_ok()).or(listing.configs.first()).map(|listed| &listed.name);
-    of_run.or_else(readable).cloned().unwrap_or_default()
+    let built_in = |listed: &&Listed| listed.config.as_ref().is_ok_and(|config| config.model.starts_with("pocket:"));
+    let configs = &listing.configs;
+    let readable = configs.iter().rfind(built_in).or_else(|| configs.iter().find(|listed| listed.config.is_ok()));
+    of_run.or(readable.or(configs.first()).map(|listed| &listed.name)).cloned().unwrap_or_default()
 }

@@ -151,6 +151,7 @@ fn list(workspace: &Workspace, summaries: &mut Summaries) -> Result<Listing> {
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         listing.configs.push(Listed { config: workspace.config(&name).map_err(|error| error.to_string()), name, text });
     }
+    listing.configs.sort_by(|a, b| a.name.cmp(&b.name));
     for run in Run::list(&workspace.runs())? {
         // A run whose log cannot be read is left to the Runs screen, which says why.
         let Ok(summary) = summaries.of(&run) else { continue };
