@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 
 use crate::ui::keys::Chord;
-use crate::ui::prose::visible;
+use crate::ui::prose::{visible, wrap};
 use crate::ui::theme::Theme;
 use crate::ui::widgets::{LineInput, Popup};
 
@@ -86,7 +86,8 @@ impl Ask {
             (None, true) => Line::styled("Looking for the pairs…", theme.faint),
             (None, false) => Line::styled(hint, theme.faint),
         };
-        let message_height = (message.width() as u16).div_ceil(room.max(1)) + 1;
+        let text: String = message.spans.iter().map(|span| span.content.as_ref()).collect();
+        let message_height = wrap(&[((), &text)], room.max(2).into()).len() as u16;
         let count = labels.len() as u16;
         let inner = Popup { title, width: WIDTH, height: count + 1 + message_height }.render(frame, area, theme);
         // The line with the caret is drawn last, so that the cursor stays there.

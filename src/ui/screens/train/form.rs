@@ -46,6 +46,12 @@ impl Form {
         self.input.is_some()
     }
 
+    /// What is not as in the file, in words.
+    pub(super) fn changes(&self) -> Vec<String> {
+        let pairs = self.fields.iter().zip(&self.file).filter(|(is, was)| is.value != was.value);
+        pairs.map(|(is, was)| format!("{}: {} (in the file: {})", is.key, is.value, was.value)).collect()
+    }
+
     /// `config` is the one with the values that the form shows.
     pub(super) fn act(&mut self, action: Action, config: &Config) -> Answer {
         let field = &self.fields[self.cursor];

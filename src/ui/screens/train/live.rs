@@ -22,8 +22,10 @@ use crate::ui::work::Stage;
 
 /// From here on the small charts stand beside the loss, and the samples beside the log.
 const WIDE: u16 = 96;
+/// From this height on there are empty lines around the numbers.
+const ROOMY: u16 = 30;
 /// Columns of a number with its name.
-const NUMBER: usize = 24;
+const NUMBER: usize = 23;
 const NAME: usize = 13;
 const WIDEST_PROSE: usize = 100;
 
@@ -106,6 +108,10 @@ impl Shown<'_> {
         let mut top = self.error.map_or(vec![], |error| error_lines(error, theme, inner.width.into()));
         top.truncate(usize::from(inner.height / 3));
         top.extend(self.numbers(inner.width.into(), is_wide, theme));
+        if inner.height >= ROOMY {
+            top.insert(0, Line::default());
+            top.push(Line::default());
+        }
         let left = inner.height.saturating_sub(top.len() as u16);
         let charts = match left {
             // Too low for a chart that says anything.
@@ -141,7 +147,7 @@ impl Shown<'_> {
             },
             ("training", decimals(last(&f.smooth))),
             ("validation", decimals(last(&f.evals))),
-            ("best, at step", f.best.map_or("-".into(), |(step, loss)| format!("{loss:.3}, {step}"))),
+            ("best ◆", decimals(f.best.map(|best| best.1))),
         ];
         if !is_wide {
             numbers.push(("learning rate", last(&f.rates).map_or("-".into(), |rate| format!("{rate:.1e}"))));
@@ -150,7 +156,9 @@ impl Shown<'_> {
                 numbers.push(("memory", format!("{memory:.1} GiB")));
             }
         }
-        let in_a_row = (columns.saturating_sub(1) / (NUMBER + 1)).clamp(1, 6);
+        let most = (columns / (NUMBER + 1)).max(1);
+        // Rows of the same length.
+        let in_a_row = numbers.len().div_ceil(numbers.len().div_ceil(most));
         let line = |row: &[(&'static str, String)]| {
             let spans = row.iter().flat_map(|(name, value)| {
                 [

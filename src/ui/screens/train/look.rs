@@ -8,8 +8,6 @@ use ratatui::widgets::Paragraph;
 
 use super::rows::Pick;
 use super::{Focus, Train, live};
-use crate::config::Config;
-use crate::config::form::fields;
 use crate::run::preflight::Level;
 use crate::ui::keys::{Action, Context};
 use crate::ui::prose::{visible, wrap};
@@ -58,14 +56,20 @@ impl Train {
         let config = match (&listed.config, self.chosen()) {
             (Err(error), _) => return vec![topic("!", theme.error, "config", error.clone())],
             (Ok(_), None) => return vec![],
-            (Ok(file), Some(config)) => (file, config),
+            (Ok(_), Some(config)) => config,
         };
-        let mut lines: Vec<Said> = changes(config.0, config.1).map(|words| topic("*", theme.accent, "changed", words)).collect();
+        let mut lines: Vec<Said> = self
+            .edits
+            .get(&self.config)
+            .into_iter()
+            .flat_map(|edited| &edited.changes)
+            .map(|words| topic("*", theme.accent, "changed", words.clone()))
+            .collect();
         let Some((of, look)) = &self.look else {
             lines.push(plain(theme.faint, "Looking at the model, the pairs and the memory…"));
             return lines;
         };
-        if of != config.1 {
+        if of != config {
             lines.push(plain(theme.faint, "Looking at the model, the pairs and the memory…"));
             return lines;
         }
@@ -145,15 +149,6 @@ impl Said<'_> {
             .map(|(i, text)| Line::from(vec![Span::styled(head(i), self.faint.patch(self.style)), Span::styled(text, self.style)]))
             .collect()
     }
-}
-
-/// The values that the writer changed.
-fn changes(file: &Config, config: &Config) -> impl Iterator<Item = String> {
-    let pairs = if file == config { vec![] } else { fields(file).into_iter().zip(fields(config)).collect() };
-    pairs
-        .into_iter()
-        .filter(|(was, is)| was.value != is.value)
-        .map(|(was, is)| format!("{}: {} (in the file: {})", is.key, is.value, was.value))
 }
 
 fn queued<'a>(order: Option<&Order>, shared: &Shared) -> Vec<Said<'a>> {

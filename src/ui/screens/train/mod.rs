@@ -41,7 +41,7 @@ pub struct Train {
     /// The config chosen last, whatever the cursor is on now.
     config: String,
     /// Values as the writer changed them, by config.
-    edits: BTreeMap<String, Config>,
+    edits: BTreeMap<String, Edited>,
     /// The last pre-flight, and the config that it is of.
     look: Option<(Config, Look)>,
     /// The config that is being looked at.
@@ -70,6 +70,14 @@ enum Focus {
     #[default]
     List,
     Detail,
+}
+
+/// A config with values that the writer changed.
+#[derive(Debug)]
+struct Edited {
+    config: Config,
+    /// What was changed, in words.
+    changes: Vec<String>,
 }
 
 #[derive(Debug)]

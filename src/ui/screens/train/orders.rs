@@ -9,7 +9,7 @@ use super::figures::Figures;
 use super::form::{Answer, Form};
 use super::rows::Pick;
 use super::tasks::{Done, Listed, Listing, RunRow, Task};
-use super::{Focus, PAGE, Train, Watched};
+use super::{Edited, Focus, PAGE, Train, Watched};
 use crate::config::Config;
 use crate::run::folder::check_name;
 use crate::run::summary::State;
@@ -27,7 +27,7 @@ impl Train {
 
     /// The chosen config with the writer's values.
     pub(super) fn chosen(&self) -> Option<&Config> {
-        self.edits.get(&self.config).or_else(|| self.listed()?.config.as_ref().ok())
+        self.edits.get(&self.config).map(|edited| &edited.config).or_else(|| self.listed()?.config.as_ref().ok())
     }
 
     /// Runs of the chosen config to go on with, and all that other processes train.
@@ -288,11 +288,9 @@ impl Train {
     }
 
     pub(super) fn act_on_form(&mut self, action: Action) -> Vec<Effect> {
-        let (Some(config), Some(form)) =
-            (self.edits.get(&self.config).or(self.listing.as_ref().and_then(|listing| file_of(listing, &self.config))), &mut self.form)
-        else {
-            return vec![];
-        };
+        let file = self.listing.as_ref().and_then(|listing| file_of(listing, &self.config));
+        let config = self.edits.get(&self.config).map(|edited| &edited.config).or(file);
+        let (Some(config), Some(form)) = (config, &mut self.form) else { return vec![] };
         match form.act(action, config) {
             Answer::Stay => vec![],
             Answer::Leave => {
@@ -305,11 +303,11 @@ impl Train {
                 vec![]
             }
             Answer::Changed(config) => {
-                let is_as_file = self.listed().is_some_and(|listed| listed.config.as_ref() == Ok(&*config));
-                if is_as_file {
+                let changes = form.changes();
+                if changes.is_empty() {
                     self.edits.remove(&self.config);
                 } else {
-                    self.edits.insert(self.config.clone(), *config);
+                    self.edits.insert(self.config.clone(), Edited { config: *config, changes });
                 }
                 self.ask_for_look().into_iter().collect()
             }
@@ -372,7 +370,7 @@ impl Train {
             Ok(listing) => {
                 let is_first = self.listing.is_none();
                 // Values that are those of a file are no edits.
-                self.edits.retain(|name, config| file_of(listing, name).is_some_and(|file| file != config));
+                self.edits.retain(|name, edited| file_of(listing, name).is_some_and(|file| *file != edited.config));
                 self.listing = Some(listing.clone());
                 self.list_error = None;
                 if self.listed().is_none() {

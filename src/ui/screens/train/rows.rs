@@ -99,7 +99,7 @@ impl Train {
 
     fn rows(&self, shared: &Shared) -> Vec<Row> {
         let Some(listing) = &self.listing else { return vec![] };
-        let mut rows = vec![Row::Heading("configs")];
+        let mut rows = vec![Row::Heading(" configs")];
         for listed in &listing.configs {
             let (sign, more) = match &listed.config {
                 Err(_) => ("!", vec!["cannot be read".into()]),
@@ -116,9 +116,9 @@ impl Train {
         }
         if let Some(training) = shared.work.training() {
             let (sign, heading) = match training.stage {
-                Stage::Ended if training.error.is_some() => ("!", "last run here"),
-                Stage::Ended => (" ", "last run here"),
-                _ => ("▸", "under way"),
+                Stage::Ended if training.error.is_some() => ("!", " last run here"),
+                Stage::Ended => (" ", " last run here"),
+                _ => ("▸", " under way"),
             };
             rows.extend([Row::Blank, Row::Heading(heading)]);
             let name = training.run.as_ref().map_or_else(|| training.order.name.clone(), |run| folder_name(run));
@@ -126,7 +126,7 @@ impl Train {
         }
         for (i, order) in shared.work.queue().enumerate() {
             if i == 0 {
-                rows.extend([Row::Blank, Row::Heading("queue")]);
+                rows.extend([Row::Blank, Row::Heading(" queue")]);
             }
             let name = match order {
                 Order::Train(order) => order.name.clone(),
@@ -136,7 +136,7 @@ impl Train {
         }
         let runs: Vec<_> = self.runs_to_show(shared).collect();
         if !runs.is_empty() {
-            rows.extend([Row::Blank, Row::Heading("runs to go on with")]);
+            rows.extend([Row::Blank, Row::Heading(" runs to go on with")]);
         }
         for run in runs {
             let sign = if run.state == State::Running { "▸" } else { " " };
@@ -166,10 +166,22 @@ fn folder_name(path: &std::path::Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
+/// The name of a run's folder without the day in front.
+fn without_day(name: &str) -> &str {
+    let is_day = |day: &str| day.bytes().enumerate().all(|(i, b)| if matches!(i, 4 | 7 | 10) { b == b'-' } else { b.is_ascii_digit() });
+    match name.split_at_checked("2026-11-22-".len()) {
+        Some((day, rest)) if is_day(day) && !rest.is_empty() => rest,
+        _ => name,
+    }
+}
+
 /// The row's cells in so many columns; a name too long for them ends in an ellipsis.
 fn fit(mark: &str, cells: &Cells, names: usize, columns: usize) -> String {
     let room = columns.saturating_sub(3);
-    let name = visible(&cells.name);
+    let mut name = visible(&cells.name);
+    if name.width() > room {
+        name = without_day(&name).to_owned();
+    }
     let mut used = name.width().max(names.min(room));
     let mut line = format!("{mark}{} ", cells.sign);
     if name.width() > room {
