@@ -11,7 +11,7 @@ pub mod manifest;
 pub mod outputs;
 mod plan;
 pub mod prepare;
-mod private;
+pub(crate) mod private;
 pub mod prompts;
 pub mod protocol;
 pub mod resume;
