@@ -161,6 +161,7 @@ pub enum Action {
     StopGenerating,
     FreePrompt,
     Pick,
+    ComparePicks,
     Blind,
     ScrollTogether,
     Zoom,
