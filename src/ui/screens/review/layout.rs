@@ -42,9 +42,13 @@ impl Areas {
         }
         let (list, texts) = match has_list && area.width >= TINY {
             true => {
-                let list = if area.width >= WIDE { 34 } else { 26 };
+                let list = match area.width {
+                    WIDE.. => 34,
+                    NARROW.. => 30,
+                    _ => 24,
+                };
                 let [list, _, texts] =
-                    Layout::horizontal([Constraint::Length(list), Constraint::Length(1), Constraint::Fill(1)]).areas(area);
+                    Layout::horizontal([Constraint::Length(list), Constraint::Length(2), Constraint::Fill(1)]).areas(area);
                 (Some(list), texts)
             }
             false => (None, area),
@@ -71,7 +75,7 @@ fn panes(area: Rect, wanted: Wanted, is_single: bool, is_wide: bool) -> Vec<(usi
         return vec![(wanted.pane, Rect { width, ..area })];
     }
     let columns = if is_wide || wanted.panes == 2 { wanted.panes } else { 2 };
-    let rows = Layout::vertical(vec![Constraint::Fill(1); wanted.panes.div_ceil(columns)]).split(area);
+    let rows = Layout::vertical(vec![Constraint::Fill(1); wanted.panes.div_ceil(columns)]).spacing(1).split(area);
     let place = |pane: usize| {
         let row = rows[pane / columns];
         let columns = Layout::horizontal(vec![Constraint::Fill(1); columns]).spacing(2).split(row);

@@ -540,3 +540,6 @@ impl Review {
 fn key(keymap: &Keymap, action: Action) -> String {
     keymap.key_for(Context::Review, action).map_or_else(|| "the palette".into(), |key| key.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
+use unicode_segmentation::UnicodeSegmentation;
 
 use super::layout::Areas;
 use super::shelf::{Kind, Prompt, Shelf};
@@ -116,9 +117,9 @@ impl Review {
                 };
                 let name = match prompt.kind {
                     Kind::Canary => format!("{}  {}", prompt.name, prompt.about),
-                    Kind::HeldOut | Kind::Free => prompt.name.clone(),
+                    Kind::HeldOut | Kind::Free => visible(&prompt.name),
                 };
-                let name = cut(&name, width.saturating_sub(9));
+                let name = cut(&name, width.saturating_sub(4 + prose::width(&read)));
                 let pad = width.saturating_sub(3 + prose::width(&name) + prose::width(&read));
                 let is_here = *at == self.cursor;
                 let mark = if is_here { " ▸ " } else { "   " };
@@ -165,17 +166,17 @@ impl Review {
         let shown = &spread.panes[number];
         let is_current = self.pane.min(spread.panes.len() - 1) == number;
         let is_focused = is_current && self.focus == Focus::Panes;
-        let note = pane_note(shown);
+        let note = pane_note(shown, usize::from(area.width).saturating_sub(prose::width(&shown.title) + 12));
         let inner = match areas.is_single && spread.panes.len() > 1 {
             true => {
                 let inner = pane(frame, area, theme, "", &note, is_focused);
                 let room = usize::from(area.width).saturating_sub(prose::width(&note) + 4);
-                let tabs = tab_line(spread, number, is_focused, room, theme);
+                let tabs = tab_line(spread, number, is_focused, |shown| self.is_best(shown, spread), room, theme);
                 let width = tabs.width() as u16;
                 frame.render_widget(tabs, Rect { x: area.x, width: width.min(area.width), height: 1, ..area });
                 inner
             }
-            false => pane(frame, area, theme, &self.title(shown, spread), &note, is_focused),
+            false => pane(frame, area, theme, &self.title(shown, spread, is_current), &note, is_focused),
         };
         let text = indented(inner);
         let words = match &shown.content {
@@ -202,13 +203,11 @@ impl Review {
         frame.render_widget(Paragraph::new(shown.collect::<Vec<_>>()), area);
     }
 
-    /// With what was decided of it so far.
-    fn title(&self, shown: &Pane, spread: &Spread) -> String {
-        let mark = match self.is_best(shown, spread) {
-            true => "★ ",
-            false => "",
-        };
-        format!("{mark}{}", shown.title)
+    /// Marked where keys are about it, and where it is among the best.
+    fn title(&self, shown: &Pane, spread: &Spread, is_current: bool) -> String {
+        let here = if is_current && spread.panes.len() > 1 { "▸ " } else { "" };
+        let best = if self.is_best(shown, spread) { " ★" } else { "" };
+        format!("{here}{}{best}", shown.title)
     }
 
     fn is_best(&self, shown: &Pane, spread: &Spread) -> bool {
@@ -281,7 +280,7 @@ impl Review {
             )),
         }
         if !spread.panes.is_empty() && !spread.missing.is_empty() && !is_drawing {
-            lines.push(Line::styled(self.what_is_missing(shelf, prompt, &spread.missing, shared), theme.faint));
+            lines.push(Line::styled(self.what_is_missing(shelf, prompt, spread, shared), theme.faint));
         }
         frame.render_widget(Paragraph::new(lines), indented(inner));
     }
@@ -299,16 +298,21 @@ impl Review {
         }
     }
 
-    fn what_is_missing(&self, shelf: &Shelf, prompt: &Prompt, missing: &[usize], shared: &Shared) -> String {
-        let titles = |arms: &[usize]| arms.iter().map(|&arm| shelf.arms[arm].title.as_str()).collect::<Vec<_>>().join(", ");
-        let (asked, not): (Vec<usize>, Vec<usize>) = missing.iter().partition(|&&arm| shelf.is_asked(prompt, shelf.arms[arm].run));
+    /// While names are hidden, only how many: by their absence the others would be known.
+    fn what_is_missing(&self, shelf: &Shelf, prompt: &Prompt, spread: &Spread, shared: &Shared) -> String {
+        let name = |arms: &[usize]| match (spread.is_hidden, arms.len()) {
+            (true, 1) => "one arm".to_owned(),
+            (true, n) => format!("{n} arms"),
+            (false, _) => arms.iter().map(|&arm| shelf.arms[arm].title.as_str()).collect::<Vec<_>>().join(", "),
+        };
+        let (asked, not): (Vec<usize>, Vec<usize>) = spread.missing.iter().partition(|&&arm| shelf.is_asked(prompt, shelf.arms[arm].run));
         let mut said = vec![];
         if !asked.is_empty() {
-            let what = if self.at == At::Picks { "not picked" } else { "not drawn" };
-            said.push(format!("{what}: {}", titles(&asked)));
+            let what = if self.at == At::Picks { "not picked yet" } else { "not drawn" };
+            said.push(format!("{what}: {}", name(&asked)));
         }
         if !not.is_empty() {
-            said.push(format!("not asked for a long piece: {}", titles(&not)));
+            said.push(format!("not asked for a long piece: {}", name(&not)));
         }
         if !asked.is_empty() && self.at != At::Picks {
             said.push(format!("{} draws", key(&shared.keymap, Action::Generate)));
@@ -440,33 +444,44 @@ fn running_tally(shelf: &Shelf, room: usize) -> String {
     said
 }
 
-/// Beside a pane's title: nothing that only one model's texts could have.
-fn pane_note(shown: &Pane) -> String {
+/// Beside a pane's title, as much as there is room for: nothing that tells one model from another.
+fn pane_note(shown: &Pane, room: usize) -> String {
     let mut said = vec![];
+    if shown.is_picked {
+        said.push("picked".to_owned());
+    }
     match &shown.content {
         Content::Whole(text) => {
-            said.push(format!("{} words", text.text.split_whitespace().count()));
             if text.finish == Finish::Length {
                 said.push("not ended".into());
             }
+            said.push(format!("{} words", text.text.split_whitespace().count()));
         }
         Content::Written(_) => said.push("being written".into()),
         Content::Missing => {}
     }
-    if shown.is_picked {
-        said.push("picked".into());
+    while said.len() > 1 && prose::width(&said.join(" · ")) > room {
+        said.pop();
     }
     said.join(" · ")
 }
 
-fn tab_line(spread: &Spread, current: usize, is_focused: bool, room: usize, theme: &Theme) -> Line<'static> {
+fn tab_line(
+    spread: &Spread,
+    current: usize,
+    is_focused: bool,
+    is_best: impl Fn(&Pane) -> bool,
+    room: usize,
+    theme: &Theme,
+) -> Line<'static> {
     let rule = if is_focused { theme.border_focused } else { theme.border };
     let mut spans = vec![Span::styled(if is_focused { "━ " } else { "─ " }, rule)];
-    let all: usize = spread.panes.iter().map(|pane| prose::width(&pane.title) + 3).sum();
+    let all: usize = spread.panes.iter().map(|pane| prose::width(&pane.title) + 5).sum();
     for (at, shown) in spread.panes.iter().enumerate() {
         let is_here = at == current;
         // Where not all fit, the others are numbers.
-        let title = if all <= room || is_here { shown.title.clone() } else { (at + 1).to_string() };
+        let best = if is_best(shown) { " ★" } else { "" };
+        let title = if all <= room || is_here { format!("{}{best}", shown.title) } else { format!("{}{best}", at + 1) };
         let style = if is_here { theme.title.patch(theme.accent) } else { theme.faint };
         spans.push(Span::styled(format!("{}{title}", if is_here { "▸" } else { " " }), style));
         spans.push(Span::raw("  "));
@@ -505,7 +520,12 @@ fn cut(text: &str, columns: usize) -> String {
     if prose::width(text) <= columns {
         return text.to_owned();
     }
-    let mut lines = prose::wrap(&[((), text)], columns.saturating_sub(1).max(1)).into_iter();
-    let first: String = lines.next().unwrap_or_default().into_iter().map(|(_, text)| text).collect();
-    format!("{first}…")
+    let mut out = String::new();
+    for cluster in text.graphemes(true) {
+        if prose::width(&out) + prose::width(cluster) >= columns {
+            break;
+        }
+        out.push_str(cluster);
+    }
+    format!("{}…", out.trim_end())
 }
