@@ -129,6 +129,7 @@ pub const TABLE: &[Entry] = &[
     entry(C::Review, A::PreviousSample, "previous-sample", &["["], "", "The sample before"),
     entry(C::Review, A::NextSample, "next-sample", &["]"], "samples", "The next sample"),
     entry(C::Review, A::Pick, "pick", &["p"], "pick", "Pick this sample as the arm's best"),
+    entry(C::Review, A::ComparePicks, "compare-picks", &["P"], "picks", "Read the picked samples side by side, or one sample of each arm again"),
     entry(C::Review, A::Blind, "blind", &["b"], "blind", "Read blind: arms shuffled, names hidden until the verdict"),
     entry(C::Review, A::ScoreArms, "score-arms", &["r"], "rubric", "Score the arm by the rubric"),
     entry(C::Review, A::Best, "best", &["w"], "best", "This pane is the best of them"),
@@ -140,6 +141,9 @@ pub const TABLE: &[Entry] = &[
     entry(C::Review, A::FreePrompt, "free-prompt", &["f"], "new prompt", "Ask something of your own"),
     entry(C::Review, A::ScrollTogether, "scroll-together", &["s"], "", "Scroll the panes together or apart"),
     entry(C::Review, A::Zoom, "zoom", &["z"], "zoom", "One pane alone, or all"),
+    entry(C::Review, A::NextPane, "next-arm-pane", &["right", "l"], "", "To the next pane"),
+    entry(C::Review, A::PreviousPane, "previous-arm-pane", &["left", "h"], "", "To the pane before"),
+    entry(C::Review, A::Reload, "reload-samples", &["ctrl-o"], "", "Read runs, samples and verdicts from disk again"),
 
     entry(C::Diff, A::NextChange, "next-change", &["n", "right"], "next", "The next change"),
     entry(C::Diff, A::PreviousChange, "previous-change", &["N", "left"], "previous", "The change before"),
