@@ -397,5 +397,6 @@ fn what_breaks_the_table_is_named() {
     check("engine/ops/gelu.rs", "use voicetune_kernels::gelu;", &[]);
     check("engine/weights.rs", "let mapped = unsafe { map(path) };", &[]);
     check("engine/model.rs", "// unsafe\nunsafe { f() }", &[(2, "`engine` must not name `unsafe`")]);
-    check("ui/mod.rs", "", &[(1, "module `ui` is not in the table of layers")]);
+    check("ui/mod.rs", "use crate::engine::Model;", &[(1, "`ui` must not import `engine::Model`")]);
+    check("gui/mod.rs", "", &[(1, "module `gui` is not in the table of layers")]);
 }

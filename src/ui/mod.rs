@@ -4,6 +4,7 @@
 //! [`runtime`] carries the effects out. The engine is reached through [`work`], which asks one thing of its thread after another.
 
 pub mod app;
+pub mod editor;
 pub mod keys;
 pub mod message;
 mod overlay;
