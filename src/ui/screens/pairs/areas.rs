@@ -21,8 +21,10 @@ pub struct Areas {
 /// What of the screen's state its layout depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
-    /// The prompt's share of the room for the texts, in thousandths.
-    pub divider: u16,
+    /// The prompt's share of the room for the texts, in thousandths, once the writer has dragged the divider.
+    pub divider: Option<u16>,
+    /// How long the prompt is, so that a short one leaves the room to the response.
+    pub prompt: Length,
     /// The text that is being edited.
     pub focus: Option<Side>,
 }
@@ -33,14 +35,33 @@ const SIDE_BY_SIDE: u16 = 88;
 /// Stacked texts with fewer rows than this make room for the one with the caret.
 const SHORT: u16 = 22;
 
-pub const MIDDLE: u16 = 500;
+const MIDDLE: u16 = 500;
+
+/// What a text takes up, as far as its layout needs to know.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Length {
+    pub lines: usize,
+    pub chars: usize,
+}
+
+impl Length {
+    pub fn of(text: &str) -> Length {
+        Length { lines: text.lines().count(), chars: text.len() }
+    }
+
+    /// At most so many rows, in steps, so that the layout rests while a line is typed.
+    fn rows(self, width: u16) -> u16 {
+        let rows = self.lines + self.chars / usize::from(width.max(8) - 2);
+        u16::try_from(rows.next_multiple_of(4)).unwrap_or(u16::MAX)
+    }
+}
 
 pub fn areas(area: Rect, shape: Shape) -> Areas {
     let (list, right) = match (area.width < BOTH, shape.focus) {
         (true, None) => (area, Rect { x: area.right(), width: 0, ..area }),
         (true, Some(_)) => (Rect { width: 0, ..area }, area),
         (false, _) => {
-            let width = (area.width * 27 / 100).clamp(28, 46);
+            let width = (area.width * 30 / 100).clamp(30, 46);
             let [list, _, right] = Layout::horizontal([Constraint::Length(width), Constraint::Length(1), Constraint::Fill(1)]).areas(area);
             (list, right)
         }
@@ -49,21 +70,24 @@ pub fn areas(area: Rect, shape: Shape) -> Areas {
         0..12 => 0,
         12..18 => 3,
         18..28 => 6,
-        28..38 => 8,
-        _ => 10,
+        _ => 7,
     };
     let [texts, foot] = Layout::vertical([Constraint::Fill(1), Constraint::Length(foot)]).areas(right);
     let is_stacked = texts.width < SIDE_BY_SIDE;
+    let divider = shape.divider.unwrap_or(MIDDLE);
     let share = match (is_stacked && texts.height < SHORT, shape.focus) {
-        (true, Some(Side::Prompt)) => shape.divider.max(680),
-        (true, Some(Side::Response)) => shape.divider.min(320),
-        _ => shape.divider,
+        (true, Some(Side::Prompt)) => divider.max(680),
+        (true, Some(Side::Response)) => divider.min(320),
+        _ => divider,
     };
     let part = |whole: u16, least: u16| {
         ((u32::from(whole) * u32::from(share) / 1000) as u16).clamp(least.min(whole), whole.saturating_sub(least).max(least.min(whole)))
     };
     let (prompt, response, divider) = if is_stacked {
-        let first = part(texts.height, 3);
+        let mut first = part(texts.height, 3);
+        if shape.divider.is_none() {
+            first = first.min(shape.prompt.rows(texts.width).saturating_add(1));
+        }
         let prompt = Rect { height: first, ..texts };
         let response = Rect { y: texts.y + first, height: texts.height - first, ..texts };
         (prompt, response, Rect { height: response.height.min(1), ..response })

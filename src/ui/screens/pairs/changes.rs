@@ -111,7 +111,7 @@ impl Pairs {
     fn put(&mut self, pair: Pair) -> Vec<Effect> {
         let id = pair.id.clone();
         let entry = Entry::made(pair);
-        let save = disk::save(&entry);
+        let save = disk::save(&entry, false);
         self.library.entries.push(entry);
         self.library.recount();
         let mut effects = self.go_to_pair(&id);

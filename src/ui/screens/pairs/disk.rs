@@ -11,8 +11,8 @@ use crate::pairs::{Pair, Problem, SaveError};
 use crate::ui::message::{Effect, Io};
 
 /// Saves a pair as it is now.
-pub fn save(entry: &Entry) -> Effect {
-    Effect::task(Task::Save { pair: Box::new(entry.pair().clone()), over: None })
+pub fn save(entry: &Entry, is_asked: bool) -> Effect {
+    Effect::task(Task::Save { pair: Box::new(entry.pair().clone()), over: None, is_asked })
 }
 
 impl Pairs {
@@ -24,14 +24,14 @@ impl Pairs {
 
     pub(super) fn save_current(&self) -> Vec<Effect> {
         match self.current() {
-            Some(entry) if entry.is_unsaved() => vec![save(entry)],
+            Some(entry) if entry.is_unsaved() => vec![save(entry, true)],
             Some(entry) => vec![Effect::say(format!("{} is saved", entry.id()))],
             None => vec![],
         }
     }
 
     pub(super) fn save_pair(&self, id: &str) -> Option<Effect> {
-        self.library.entry(id).filter(|entry| entry.is_unsaved()).map(save)
+        self.library.entry(id).filter(|entry| entry.is_unsaved()).map(|entry| save(entry, false))
     }
 
     pub(super) fn is_keeping_due(&self) -> bool {
@@ -54,7 +54,7 @@ impl Pairs {
                 Some(loaded) => self.loaded(loaded),
                 None => vec![],
             },
-            Done::Saved { pair, result } => self.saved(pair, result),
+            Done::Saved { pair, result, is_asked } => self.saved(pair, result, *is_asked),
             Done::Kept(Ok(())) => vec![],
             Done::Kept(Err(error)) => vec![Effect::warn(format!("the recovery copy could not be written: {error}"))],
             Done::Opened { id, result: Ok(pair) } => {
@@ -120,14 +120,13 @@ impl Pairs {
         effects
     }
 
-    fn saved(&mut self, pair: &Pair, result: &Result<(), SaveError>) -> Vec<Effect> {
+    fn saved(&mut self, pair: &Pair, result: &Result<(), SaveError>, is_asked: bool) -> Vec<Effect> {
         let Some(entry) = self.library.entry_mut(&pair.id) else { return vec![] };
         match result {
             Ok(()) => {
                 entry.mark_saved(pair);
-                let is_open = self.texts.as_ref().is_some_and(|texts| texts.id() == pair.id);
                 let mut effects = self.look_over();
-                if is_open {
+                if is_asked {
                     effects.push(Effect::say(format!("{} is saved", pair.id)));
                 }
                 effects

@@ -151,7 +151,7 @@ impl Pairs {
                     (of(gauge.context.clone(), Kind::Context).into_iter().collect(), fallen.into_iter().collect())
                 }
                 Fit::Left(_) | Fit::Failed(_) => {
-                    let all = |text: String| vec![Decoration { range: 0..text.chars().count(), kind: Kind::CutOff }];
+                    let all = |text: String| vec![Decoration { range: 0..text.chars().count(), kind: Kind::Context }];
                     (all(texts.prompt.text()), all(texts.response.text()))
                 }
             },

@@ -28,7 +28,7 @@ use crossterm::event::MouseEvent;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use self::areas::{Areas, MIDDLE, Shape, areas};
+use self::areas::{Areas, Length, Shape, areas};
 use self::dialog::{Dialog, Question};
 use self::entry::Entry;
 use self::form::Form;
@@ -60,8 +60,8 @@ pub struct Pairs {
     gauges: Gauges,
     history: History,
     pointer: Pointer,
-    /// The prompt's share of the room, in thousandths.
-    divider: u16,
+    /// The prompt's share of the room, in thousandths, once it was dragged.
+    divider: Option<u16>,
     /// The model whose mask is shown, by its place among the counted ones.
     mask: Option<usize>,
     /// The pair that `$EDITOR` has.
@@ -115,7 +115,7 @@ impl Default for Pairs {
             gauges: Gauges::default(),
             history: History::default(),
             pointer: Pointer::default(),
-            divider: MIDDLE,
+            divider: None,
             mask: None,
             outside: None,
             sought: String::new(),
@@ -254,7 +254,7 @@ impl Screen for Pairs {
     }
 
     fn save_all(&mut self, _shared: &Shared) -> Vec<Effect> {
-        self.library.unsaved().map(disk::save).collect()
+        self.library.unsaved().map(|entry| disk::save(entry, false)).collect()
     }
 
     fn keep_all(&mut self, _shared: &Shared) -> Vec<Effect> {
@@ -268,7 +268,8 @@ impl Screen for Pairs {
 
 impl Pairs {
     fn areas(&self, area: Rect) -> Areas {
-        areas(area, Shape { divider: self.divider, focus: self.focus() })
+        let prompt = self.current().map_or(Length::default(), |entry| Length::of(&entry.pair().prompt));
+        areas(area, Shape { divider: self.divider, prompt, focus: self.focus() })
     }
 
     /// The text that is being edited.

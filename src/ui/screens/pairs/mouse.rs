@@ -50,7 +50,7 @@ impl Pairs {
             }
             MouseEventKind::Drag(MouseButton::Left) => {
                 match self.pointer.drag {
-                    Some(Drag::Divider) => self.divider = areas.divided_at(at),
+                    Some(Drag::Divider) => self.divider = Some(areas.divided_at(at)),
                     Some(Drag::Text(side)) => {
                         if let Some(texts) = &mut self.texts {
                             texts.at_mut(side).drag(at);

@@ -53,7 +53,7 @@ impl Pairs {
             },
             (Question::Conflict { pair, conflict }, Answer::KeepMine) => {
                 let pair = self.library.entry(&pair.id).map_or(pair, |entry| Box::new(entry.pair().clone()));
-                vec![Effect::task(Task::Save { pair, over: Some(conflict.fingerprint) })]
+                vec![Effect::task(Task::Save { pair, over: Some(conflict.fingerprint), is_asked: true })]
             }
             (Question::Conflict { pair, conflict }, Answer::TakeTheirs) => match conflict.theirs {
                 Some(_) => vec![Effect::task(Task::Open(pair.id))],

@@ -5,6 +5,9 @@ use crate::ui::editor::{Decoration, Editor, Kind, Rule};
 
 use super::entry::words;
 
+/// How much of the continuation is in sight below the line, in characters.
+const AHEAD: usize = 400;
+
 /// An essay with the split line in it.
 #[derive(Debug)]
 pub struct Cutting {
@@ -22,7 +25,7 @@ impl Cutting {
         let third = essay.response.chars().count() / 3;
         let at = places.iter().position(|place| *place >= third).unwrap_or(places.len().checked_sub(1)?);
         let mut cutting = Cutting { editor: Editor::new(&essay.response), essay: Box::new(essay), places, at };
-        cutting.mark();
+        cutting.mark(false);
         Some(cutting)
     }
 
@@ -33,7 +36,7 @@ impl Cutting {
 
     pub fn step(&mut self, by: isize) {
         self.at = self.at.saturating_add_signed(by).min(self.places.len() - 1);
-        self.mark();
+        self.mark(by < 0);
     }
 
     /// In words: the opening, and its continuation.
@@ -43,13 +46,15 @@ impl Cutting {
         (words(&text[..at]), words(&text[at..]))
     }
 
-    fn mark(&mut self) {
+    fn mark(&mut self, from_below: bool) {
         let place = self.place();
         let (opening, rest) = self.sizes();
-        let label = format!("opening of {opening} words ends here · {rest} words follow");
-        self.editor.rule(Some(Rule { at: place, label }));
-        self.editor.decorate(vec![Decoration { range: 0..place, kind: Kind::Context }]);
-        // The caret is not drawn; it holds the line in sight.
-        self.editor.go_to(place);
+        let before: String = self.essay.response.chars().take(place).collect();
+        let end = before.trim_end().chars().count();
+        let label = format!("the opening of {opening} words ends here · {rest} words follow");
+        self.editor.rule(Some(Rule { at: end, label }));
+        self.editor.decorate(vec![Decoration { range: 0..end, kind: Kind::Context }]);
+        // The caret is not drawn. Where it stands is in sight, and so is the line: above it going down, below it going up.
+        self.editor.go_to(if from_below { end } else { place + AHEAD });
     }
 }

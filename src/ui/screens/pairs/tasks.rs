@@ -19,10 +19,12 @@ pub enum Task {
     Load {
         unsaved: Vec<String>,
     },
-    /// Saves a pair if its file is as it was when it was last read or written here, or as `over` says.
+    /// Saves a pair if its file is as it was when it was last read or written here, or as `over` says. `is_asked` where the writer
+    /// waits for word of it.
     Save {
         pair: Box<Pair>,
         over: Option<Fingerprint>,
+        is_asked: bool,
     },
     /// Puts a pair in the journal.
     Keep(Box<Pair>),
@@ -62,6 +64,7 @@ pub enum Done {
     Saved {
         pair: Box<Pair>,
         result: Result<(), SaveError>,
+        is_asked: bool,
     },
     /// Only errors are told.
     Kept(Result<(), SaveError>),
@@ -134,10 +137,10 @@ impl Desk {
     fn on_disk(&mut self, task: Task, folder: &Path) -> Done {
         match task {
             Task::Load { unsaved } => self.load(folder, &unsaved),
-            Task::Save { pair, over } => {
+            Task::Save { pair, over, is_asked } => {
                 let read = over.unwrap_or_else(|| self.state(&pair.id));
                 let result = pairs::save(folder, &pair, read).map(|state| self.saved(folder, &pair.id, state));
-                Done::Saved { pair, result }
+                Done::Saved { pair, result, is_asked }
             }
             Task::Keep(pair) => {
                 let read = self.state(&pair.id);

@@ -10,7 +10,7 @@ use super::super::measure::Count;
 use super::super::{Mode, Pairs};
 use super::{fit, grouped};
 use crate::dataset::{Fit, Gauge, Part};
-use crate::pairs::{Finding, Level, Split, Status};
+use crate::pairs::{Level, Split, Status};
 use crate::ui::prose::{visible, wrap};
 use crate::ui::screen::Shared;
 use crate::ui::theme::Theme;
@@ -50,7 +50,14 @@ fn lines(pairs: &Pairs, entry: &Entry, width: usize, height: usize, theme: &Them
         lines.push(Line::styled("counting tokens …", theme.faint));
     }
     lines.push(split_line(pairs, entry, width, theme));
-    let problems = pairs.library.findings(entry.pair());
+    let left_out = counted.iter().filter_map(|(model, gauge)| match &gauge.fit {
+        Fit::Left(reason) if !is_stale => Some((Level::Warning, format!("{model} is not trained on it: {reason}"))),
+        Fit::Failed(error) if !is_stale => Some((Level::Error, format!("{model}: {error}"))),
+        _ => None,
+    });
+    let findings = pairs.library.findings(entry.pair()).into_iter().map(|finding| (finding.level, finding.message));
+    let mut problems: Vec<(Level, String)> = findings.chain(left_out).collect();
+    problems.sort_by_key(|(level, _)| *level);
     let missing: Vec<&str> = counts.iter().filter(|count| count.gauge.is_err()).map(|count| count.model.as_str()).collect();
     let room = height.saturating_sub(lines.len());
     lines.extend(problem_lines(&problems, width, room, theme));
@@ -61,32 +68,32 @@ fn lines(pairs: &Pairs, entry: &Entry, width: usize, height: usize, theme: &Them
     lines
 }
 
-/// `pocket-llama  ████████░░░░    612 of 1,024 tokens  fits`
+/// `pocket-llama  ████████░░░░    612 of 1,024  fits`
 fn gauge_line(model: &str, gauge: &Gauge, is_stale: bool, width: usize, theme: &Theme) -> Line<'static> {
-    let (verdict, style) = match &gauge.fit {
-        _ if is_stale => ("counting …".to_owned(), theme.faint),
-        Fit::Whole => ("fits".to_owned(), theme.good),
-        Fit::Cut(cut) => {
-            let paragraphs =
-                if cut.paragraphs == 1 { "the last paragraph is".into() } else { format!("the last {} paragraphs are", cut.paragraphs) };
-            (format!("✂ {paragraphs} cut off"), theme.warning)
-        }
-        Fit::Left(reason) => (format!("! left out: {reason}"), theme.error),
-        Fit::Failed(error) => (format!("! {error}"), theme.error),
+    let (long, short, style) = match &gauge.fit {
+        _ if is_stale => ("counting …".into(), "…", theme.faint),
+        Fit::Whole => ("fits".into(), "fits", theme.good),
+        Fit::Cut(cut) if cut.paragraphs == 1 => ("✂ last paragraph cut off".into(), "✂ cut", theme.warning),
+        Fit::Cut(cut) => (format!("✂ last {} paragraphs cut off", cut.paragraphs), "✂ cut", theme.warning),
+        Fit::Left(_) => ("! left out".to_owned(), "! left out", theme.error),
+        Fit::Failed(_) => ("! not counted".to_owned(), "! failed", theme.error),
     };
-    let numbers = format!("{:>7} of {:>6}", grouped(gauge.tokens), grouped(gauge.limit));
-    let name = fit(model, 13);
-    let bar_width = if width >= 84 { 24 } else { 8 };
+    let (bar_width, numbers) = match width {
+        84.. => (24, format!("{:>8} of {:>6}", grouped(gauge.tokens), grouped(gauge.limit))),
+        60.. => (10, format!("{:>8} of {:>6}", grouped(gauge.tokens), grouped(gauge.limit))),
+        _ => (6, format!("{:>7}/{:<6}", grouped(gauge.tokens), grouped(gauge.limit))),
+    };
     let filled = (gauge.tokens * bar_width).div_ceil(gauge.limit.max(1)).min(bar_width);
     let bar = if is_stale { theme.faint } else { style };
-    let used = 13 + bar_width + numbers.len() + 4;
+    let room = width.saturating_sub(13 + bar_width + numbers.len() + 1);
+    let verdict = if crate::ui::prose::width(&long) <= room { long } else { short.to_owned() };
     Line::from(vec![
-        Span::styled(name, theme.text),
+        Span::styled(fit(model, 12) + " ", theme.text),
         Span::styled("█".repeat(filled), bar),
         Span::styled("░".repeat(bar_width - filled), theme.border),
         Span::styled(numbers, if is_stale { theme.faint } else { theme.text }),
-        Span::raw("  "),
-        Span::styled(fit(&verdict, width.saturating_sub(used)), style),
+        Span::raw(" "),
+        Span::styled(fit(&verdict, room), style),
     ])
 }
 
@@ -111,15 +118,15 @@ fn split_line(pairs: &Pairs, entry: &Entry, width: usize, theme: &Theme) -> Line
     Line::styled(fit(&text, width), theme.faint)
 }
 
-fn problem_lines(problems: &[Finding], width: usize, room: usize, theme: &Theme) -> Vec<Line<'static>> {
+fn problem_lines(problems: &[(Level, String)], width: usize, room: usize, theme: &Theme) -> Vec<Line<'static>> {
     let mut lines: Vec<Line> = vec![];
-    for finding in problems {
-        let (sign, style) = match finding.level {
+    for (level, message) in problems {
+        let (sign, style) = match level {
             Level::Error => ("‼ ", theme.error),
             Level::Warning => ("! ", theme.warning),
             Level::Info => ("· ", theme.faint),
         };
-        let text = wrap(&[((), finding.message.as_str())], width.saturating_sub(2).max(1));
+        let text = wrap(&[((), message.as_str())], width.saturating_sub(2).max(1));
         for (i, line) in text.into_iter().enumerate() {
             let text: String = line.into_iter().map(|(_, text)| text).collect();
             lines.push(Line::from(vec![Span::styled(if i == 0 { sign } else { "  " }, style), Span::styled(text, style)]));

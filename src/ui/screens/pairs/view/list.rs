@@ -58,15 +58,15 @@ fn tiers(pairs: &Pairs, frame: &mut Frame, area: Rect, theme: &Theme) {
     let counts = pairs.library.counts();
     let room = usize::from(area.width);
     let is_filtered = pairs.list.is_filtered();
-    let wide = room >= 38;
+    let wide = room >= 37;
     for (tier, count) in Tier::ALL.into_iter().zip(counts) {
         let is_open = tier == pairs.list.tier();
         let numbers = match (is_filtered, wide) {
             (true, _) => format!("{:>4} found", pairs.list.hits(tier)),
-            (false, true) => format!("{:>4} ●{:>4} ○{:>4} ×", count.ready, count.draft, count.discarded),
-            (false, false) => format!("{:>4} ●{:>3} ○", count.ready, count.draft),
+            (false, true) => format!("{:>4}● {:>3}○ {:>3}×", count.ready, count.draft, count.discarded),
+            (false, false) => format!("{:>4}● {:>2}○", count.ready, count.draft),
         };
-        let left = room.saturating_sub(numbers.chars().count() + 3);
+        let left = room.saturating_sub(numbers.chars().count() + 2);
         let mark = if is_open { "▸ " } else { "  " };
         let name = if is_open { theme.title } else { theme.text };
         let line = Line::from(vec![
@@ -100,7 +100,7 @@ fn head(pairs: &Pairs, frame: &mut Frame, area: Rect, shared: &Shared, is_focuse
         }
         _ => {
             let room = usize::from(line.width);
-            let names = format!("    {:<1$}words  ", "name", room.saturating_sub(12));
+            let names = format!("    {:<1$}words  ", "name", room.saturating_sub(11));
             frame.render_widget(Span::styled(names, theme.faint), line);
         }
     }
@@ -131,7 +131,7 @@ fn rows(pairs: &Pairs, frame: &mut Frame, area: Rect, shared: &Shared, is_focuse
 /// `› ● name        1,234 !`, with `*` where it is not saved.
 fn line(pairs: &Pairs, row: Row, room: usize, is_here: bool, theme: &Theme) -> Line<'static> {
     let cursor = Span::styled(if is_here { "› " } else { "  " }, theme.accent);
-    let names = room.saturating_sub(13);
+    let names = room.saturating_sub(12);
     match row {
         Row::Broken(i) => {
             let id = pairs.library.broken().get(i).map_or("", |broken| &broken.id);
