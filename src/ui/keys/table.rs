@@ -40,6 +40,7 @@ pub const TABLE: &[Entry] = &[
     entry(C::Pairs, A::DiscardPair, "discard-pair", &["x", "delete"], "discard", "Discard the pair (its file stays; undo brings it back)"),
     entry(C::Pairs, A::PreviousTier, "previous-tier", &["left", "h"], "", "The tier before"),
     entry(C::Pairs, A::NextTier, "next-tier", &["right", "l"], "", "The next tier"),
+    entry(C::Pairs, A::Cancel, "clear-filter", &["esc"], "", "Show all pairs of the tier again"),
     entry(C::Pairs, A::Sort, "sort", &["s"], "sort", "Sort by name, source, length, status or problems"),
     entry(C::Pairs, A::CycleSplit, "cycle-split", &["v"], "", "Hold the pair out for validation, train on it, or let the program decide"),
     entry(C::Pairs, A::DuplicatePair, "duplicate-pair", &["y"], "", "Make a copy of the pair"),
