@@ -45,8 +45,8 @@ pub struct Shape {
 pub struct Layout {
     pub shape: Shape,
     pub lines: Vec<Line<Ink>>,
-    /// The line on which each entry begins, and the number of all lines.
-    pub starts: Vec<usize>,
+    /// The lines of each entry, without the empty ones between paragraphs.
+    pub spans: Vec<Range<usize>>,
     /// What each entry is, and at which sentence of the draft it stands.
     pub entries: Vec<(Kind, usize)>,
 }
@@ -103,26 +103,28 @@ impl Layout {
     fn new(shape: Shape, comparison: &Comparison) -> Layout {
         debug_assert_eq!(width(GUTTER), GUTTER_WIDTH);
         let lane = shape.arrangement.lane(shape.columns);
-        let mut page = Page { lane, marks: shape.marks, lines: vec![], starts: vec![] };
+        let mut page = Page { lane, marks: shape.marks, gap: gap(shape.arrangement, lane), lines: vec![], spans: vec![] };
         let side = side(comparison, shape.is_own);
         match (shape.arrangement, &comparison.finished) {
             (Arrangement::Three, Some(finished)) => page.three(side, finished),
             (Arrangement::Stacked, _) => side.entries.iter().for_each(|entry| page.entry(entry, Page::stacked)),
             _ => side.entries.iter().for_each(|entry| page.entry(entry, Page::two)),
         }
-        page.starts.push(page.lines.len());
         let entries = side.entries.iter().map(|entry| (entry.kind(), entry.draft.start)).collect();
-        Layout { shape, lines: page.lines, starts: page.starts, entries }
+        Layout { shape, lines: page.lines, spans: page.spans, entries }
     }
 
-    /// The lines of an entry, and the empty ones behind it.
+    /// From the first line of these entries to their last.
     pub fn lines_of(&self, entries: Range<usize>) -> Range<usize> {
-        let at = |entry: usize| self.starts.get(entry).copied().unwrap_or(self.lines.len());
-        at(entries.start)..at(entries.end)
+        match self.spans.get(entries) {
+            Some([first, .., last]) => first.start..last.end,
+            Some([only]) => only.clone(),
+            _ => 0..0,
+        }
     }
 
     pub fn place_of(&self, line: usize) -> Place {
-        let entry = self.starts.partition_point(|&start| start <= line).saturating_sub(1);
+        let entry = self.spans.partition_point(|span| span.start <= line).saturating_sub(1);
         let sentence = self.entries.get(entry).map_or(0, |(_, sentence)| *sentence);
         Place { sentence, below: line.saturating_sub(self.first_line(sentence)) }
     }
@@ -132,7 +134,7 @@ impl Layout {
     }
 
     fn first_line(&self, sentence: usize) -> usize {
-        self.starts.get(self.entries.partition_point(|(_, at)| *at < sentence)).copied().unwrap_or(0)
+        self.spans.get(self.entries.partition_point(|(_, at)| *at < sentence)).map_or(0, |span| span.start)
     }
 }
 
@@ -144,25 +146,38 @@ pub fn side(comparison: &Comparison, is_own: bool) -> &Side {
     }
 }
 
+/// What stands between paragraphs: nothing but the rules between the lanes.
+fn gap(arrangement: Arrangement, lane: usize) -> Line<Ink> {
+    let empty = || vec![Line::new()];
+    let two = || signed(Kind::Kept, beside(empty(), lane, empty()));
+    let lines = match arrangement {
+        Arrangement::Stacked => empty(),
+        Arrangement::Two => two(),
+        Arrangement::Three => beside(two(), SIGN + 2 * lane + GUTTER_WIDTH, empty()),
+    };
+    lines.into_iter().next().unwrap_or_default()
+}
+
 struct Page {
     lane: usize,
     marks: bool,
+    gap: Line<Ink>,
     lines: Vec<Line<Ink>>,
-    starts: Vec<usize>,
+    spans: Vec<Range<usize>>,
 }
 
 impl Page {
     fn entry(&mut self, entry: &Entry, draw: impl Fn(&Page, &Entry) -> Vec<Line<Ink>>) {
         self.gap(entry.begins_paragraph);
-        self.starts.push(self.lines.len());
         let lines = draw(self, entry);
+        self.spans.push(self.lines.len()..self.lines.len() + lines.len());
         self.lines.extend(lines);
     }
 
     /// Between paragraphs.
     fn gap(&mut self, begins_paragraph: bool) {
         if begins_paragraph && !self.lines.is_empty() {
-            self.lines.push(Line::new());
+            self.lines.push(self.gap.clone());
         }
     }
 
@@ -181,8 +196,10 @@ impl Page {
             self.gap(ours.first().or(hers.first()).is_some_and(|entry| entry.begins_paragraph));
             let mut left = vec![];
             for entry in ours {
-                self.starts.push(self.lines.len() + left.len());
-                left.extend(self.two(entry));
+                let lines = self.two(entry);
+                let start = self.lines.len() + left.len();
+                self.spans.push(start..start + lines.len());
+                left.extend(lines);
             }
             let right = hers.iter().flat_map(|entry| self.third(entry)).collect();
             self.lines.extend(beside(left, SIGN + 2 * self.lane + GUTTER_WIDTH, right));

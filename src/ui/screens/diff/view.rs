@@ -11,7 +11,7 @@ use super::reading::{Reading, Shown, change_lines};
 use crate::review::lanes::{Ink, sign_ink};
 use crate::review::{Kind, head};
 use crate::ui::prose::lanes::{GUTTER, SIGN};
-use crate::ui::prose::{Line, fitted, visible, wrap};
+use crate::ui::prose::{Line, fitted, visible, width, wrap};
 use crate::ui::screen::Shared;
 use crate::ui::settings::ThemeChoice;
 use crate::ui::theme::Theme;
@@ -19,6 +19,10 @@ use crate::ui::widgets::pane;
 
 /// The gutter that marks the change under the cursor.
 const MARGIN: u16 = 2;
+/// What the writer's own text is called.
+const OWN: &str = "your finished text";
+/// From this height on there is an empty line in the head.
+const ROOMY: usize = 30;
 /// The bar and the space before it.
 const BAR: u16 = 3;
 
@@ -48,7 +52,7 @@ pub fn reading(frame: &mut Frame, area: Rect, reading: &Reading, shared: &Shared
         (all, Some(at)) => format!("change {} of {all}", at + 1),
     };
     let inner = pane(frame, area, theme, &title, &changes, true);
-    let head = head_lines(columns, reading, shown, shape, theme);
+    let head = head_lines([columns, inner.height as usize], reading, shown, shape, theme);
     let [above, body] = split(inner, head.len());
     frame.render_widget(Paragraph::new(head), Rect { x: above.x + MARGIN, width: above.width.saturating_sub(MARGIN + BAR), ..above });
 
@@ -57,7 +61,7 @@ pub fn reading(frame: &mut Frame, area: Rect, reading: &Reading, shared: &Shared
     let top = reading.top(&layout);
     let current = reading.change.filter(|&change| change < side.changes.len()).map(|change| change_lines(side, &layout, change));
     let lines = layout.lines.iter().enumerate().skip(top).take(body.height as usize).map(|(at, line)| {
-        let is_current = current.as_ref().is_some_and(|lines| lines.contains(&at)) && !line.is_empty();
+        let is_current = current.as_ref().is_some_and(|lines| lines.contains(&at));
         let mark = Span::styled(if is_current { "▌ " } else { "  " }, theme.accent);
         Drawn::from_iter([mark].into_iter().chain(line.iter().map(|(ink, text)| Span::styled(text.as_str(), style(*ink, theme)))))
     });
@@ -92,7 +96,7 @@ fn split(area: Rect, head: usize) -> [Rect; 2] {
 }
 
 /// Shares, endings and agreement, then the names of the lanes.
-fn head_lines(columns: usize, reading: &Reading, shown: &Shown, shape: Shape, theme: &Theme) -> Vec<Drawn<'static>> {
+fn head_lines([columns, height]: [usize; 2], reading: &Reading, shown: &Shown, shape: Shape, theme: &Theme) -> Vec<Drawn<'static>> {
     let side = side(&shown.comparison, shape.is_own);
     let mut lines = wrapped(&head::shares(side.counts), columns, theme);
     let faint = |text: String| wrapped(&[(Ink::Faint, text)], columns, theme);
@@ -103,30 +107,35 @@ fn head_lines(columns: usize, reading: &Reading, shown: &Shown, shape: Shape, th
     if let Some(finished) = finished.filter(|_| reading.with_writers_lane) {
         lines.extend(head::agreement(&finished.agreement).into_iter().flat_map(faint));
     }
-    lines.push(Drawn::raw(""));
-    let draft = format!("draft · {}", head::sentences(side.counts.draft));
-    let revision = match shape.is_own {
-        true => "your finished text".to_owned(),
-        false => name(reading, shown.revision),
-    };
-    let revision = format!("{revision} · {}", head::sentences(side.counts.revision));
+    // A low window is for the text.
+    let is_low = height < ROOMY;
+    if !is_low {
+        lines.push(Drawn::raw(""));
+    }
     let lane = shape.arrangement.lane(columns);
-    let fit = |text: &str| fitted(text, lane);
-    let names = match (shape.arrangement, finished) {
-        (Arrangement::Stacked, _) => format!("{draft}  →  {revision}"),
-        (Arrangement::Three, Some(finished)) => {
-            let own = format!("your finished text · {}", head::sentences(finished.side.counts.revision));
-            format!("{:SIGN$}{}{GUTTER}{}{GUTTER}{:SIGN$}{}", "", fit(&draft), fit(&revision), "", fit(&own))
-        }
-        _ => format!("{:SIGN$}{}{GUTTER}{}", "", fit(&draft), fit(&revision)),
+    // Rather no number than half a word.
+    let titled = |name: &str, count: usize| {
+        let full = format!("{name} · {}", head::sentences(count));
+        if width(&full) <= lane { full } else { name.to_owned() }
     };
-    match shape.arrangement {
-        Arrangement::Stacked => lines.extend(
-            wrap(&[((), &names)], columns)
-                .into_iter()
-                .map(|line| Drawn::styled(line.into_iter().map(|(_, text)| text).collect::<String>(), theme.title)),
-        ),
-        _ => lines.push(Drawn::styled(names, theme.title)),
+    let draft = titled("draft", side.counts.draft);
+    let name = if shape.is_own { OWN.to_owned() } else { name(reading, shown.revision) };
+    let revision = titled(&name, side.counts.revision);
+    let rule = || Span::styled(GUTTER, theme.faint);
+    let title = |text: &str| Span::styled(format!("{:SIGN$}{}", "", fitted(text, lane)), theme.title);
+    let second = |text: &str| Span::styled(fitted(text, lane), theme.title);
+    match (shape.arrangement, finished) {
+        (Arrangement::Stacked, _) => {
+            let names = wrap(&[((), &format!("{draft}  →  {revision}"))], columns);
+            lines.extend(
+                names.into_iter().map(|line| Drawn::styled(line.into_iter().map(|(_, text)| text).collect::<String>(), theme.title)),
+            );
+        }
+        (Arrangement::Three, Some(finished)) => {
+            let own = titled(OWN, finished.side.counts.revision);
+            lines.push(Drawn::from(vec![title(&draft), rule(), second(&revision), rule(), title(&own)]));
+        }
+        _ => lines.push(Drawn::from(vec![title(&draft), rule(), second(&revision)])),
     }
     lines.push(Drawn::raw(""));
     lines

@@ -10,7 +10,7 @@ use crate::ui::prose::{fitted, visible, width, wrap};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
     Head(&'static str),
-    /// A name, a value, and a faint remark.
+    /// A name with the spaces behind it, a value, and a faint remark.
     Value(String, String, String),
     Text(String),
     /// What needs attention.
@@ -19,8 +19,10 @@ pub enum Line {
 }
 
 pub fn lines(entry: &Entry, row: &Row, look: &Look, columns: usize) -> Vec<Line> {
-    let mut page = Page { columns, lines: vec![] };
     let summary = &row.summary;
+    let keys = look.chosen(summary.method).map(|setting| width(setting.key));
+    let names = keys.chain(["best validation".len()]).max().unwrap_or(0);
+    let mut page = Page { columns: columns.max(10), names: names.min(columns / 2), lines: vec![] };
     page.head("How it went");
     page.value("state", summary.state.word());
     if let Some(error) = &look.error {
@@ -54,9 +56,9 @@ pub fn lines(entry: &Entry, row: &Row, look: &Look, columns: usize) -> Vec<Line>
     look.made_from.iter().for_each(|line| page.wrapped(line, Line::Text));
 
     page.head("Settings that are not the defaults");
-    for setting in look.chosen() {
-        let remark = setting.default.as_ref().map_or(String::new(), |default| format!("default {default}"));
-        page.lines.push(Line::Value(setting.key.into(), visible(&setting.value), visible(&remark)));
+    for setting in look.chosen(summary.method) {
+        page.value(setting.key, &setting.value);
+        page.remark(setting.default.as_ref().map(|default| format!("default {default}")));
     }
 
     page.head("Journal");
@@ -67,19 +69,10 @@ pub fn lines(entry: &Entry, row: &Row, look: &Look, columns: usize) -> Vec<Line>
     page.lines
 }
 
-/// How wide the names are.
-pub fn name_width(lines: &[Line]) -> usize {
-    let of = |line: &Line| if let Line::Value(name, ..) = line { width(name) } else { 0 };
-    lines.iter().map(of).max().unwrap_or(0)
-}
-
-/// A name and a value, in columns.
-pub fn value(name: &str, value: &str, names: usize) -> String {
-    format!("{}  {value}", fitted(name, names))
-}
-
 struct Page {
     columns: usize,
+    /// Columns of the names.
+    names: usize,
     lines: Vec<Line>,
 }
 
@@ -92,7 +85,26 @@ impl Page {
     }
 
     fn value(&mut self, name: &str, value: &str) {
-        self.lines.push(Line::Value(name.into(), visible(value), String::new()));
+        let room = self.columns.saturating_sub(self.names + 2).max(10);
+        for (at, line) in wrap(&[((), value)], room).into_iter().enumerate() {
+            let name = fitted(if at == 0 { name } else { "" }, self.names) + "  ";
+            self.lines.push(Line::Value(name, line.into_iter().map(|(_, text)| text).collect(), String::new()));
+        }
+    }
+
+    /// Behind the last value, or below it where there is no room.
+    fn remark(&mut self, remark: Option<String>) {
+        let Some(text) = remark.map(|text| visible(&text)) else { return };
+        if let Some(Line::Value(name, value, remark)) = self.lines.last_mut()
+            && width(name) + width(value) + width(&text) + 3 <= self.columns
+        {
+            *remark = format!("   {text}");
+            return;
+        }
+        for line in wrap(&[((), &text)], self.columns.saturating_sub(self.names + 2).max(10)) {
+            let text = line.into_iter().map(|(_, text)| text).collect();
+            self.lines.push(Line::Value(" ".repeat(self.names + 2), String::new(), text));
+        }
     }
 
     fn wrapped(&mut self, text: &str, of: impl Fn(String) -> Line) {
@@ -100,7 +112,7 @@ impl Page {
             self.lines.push(Line::Space);
             return;
         }
-        let lines = wrap(&[((), text)], self.columns.max(10));
+        let lines = wrap(&[((), text)], self.columns);
         self.lines.extend(lines.into_iter().map(|line| of(line.into_iter().map(|(_, text)| text).collect())));
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use crate::config::Method;
 use crate::config::form::fields;
 use crate::run::Run;
 use crate::run::advice::advice;
@@ -65,9 +66,10 @@ impl Look {
         })
     }
 
-    /// The settings that are not as they would be by default.
-    pub fn chosen(&self) -> impl Iterator<Item = &Setting> {
-        self.settings.iter().filter(|setting| setting.default.as_ref() != Some(&setting.value))
+    /// The settings that are not as they would be by default, without those that this run makes no use of.
+    pub fn chosen(&self, method: Method) -> impl Iterator<Item = &Setting> {
+        let is_used = move |setting: &&Setting| method == Method::Lora || !setting.key.starts_with("lora.");
+        self.settings.iter().filter(|setting| setting.default.as_ref() != Some(&setting.value)).filter(is_used)
     }
 }
 

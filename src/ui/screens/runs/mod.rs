@@ -289,7 +289,7 @@ impl Screen for Runs {
     }
 
     fn on_mouse(&mut self, mouse: MouseEvent, area: Rect, _shared: &Shared) -> Vec<Effect> {
-        let [list, _] = view::areas(area);
+        let [list, _] = view::areas(area, self.entries().len());
         let rows = view::rows_of(list, self.is_typing || !self.filter.text().is_empty());
         let by = match mouse.kind {
             MouseEventKind::ScrollUp => -1,

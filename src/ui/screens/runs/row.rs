@@ -91,7 +91,15 @@ pub(super) fn entries(workspace: &Workspace, summaries: &mut Summaries) -> Resul
 fn entry(folder: PathBuf, name: String, summaries: &mut Summaries, reader: &Reader) -> Entry {
     let read = Run::open(&folder).and_then(|run| Ok((summaries.of(&run)?, run.manifest)));
     match read {
-        Err(error) => Entry { folder, name, day: String::new(), run: Err(format!("{error:#}")) },
+        Err(error) => {
+            let reason = match folder.join("manifest.yaml").is_file() {
+                true => {
+                    error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ").replace(&format!("{}/", folder.display()), "")
+                }
+                false => "has no manifest.yaml: not a run, or one that was not made to the end".into(),
+            };
+            Entry { folder, name, day: String::new(), run: Err(reason) }
+        }
         Ok((summary, manifest)) => {
             let day = dated(&name).unwrap_or(manifest.created.get(..10).unwrap_or_default()).to_owned();
             let short = name.strip_prefix(&day).and_then(|rest| rest.strip_prefix('-')).unwrap_or(&name).to_owned();

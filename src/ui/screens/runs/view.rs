@@ -29,22 +29,27 @@ const SMOOTHING: usize = 9;
 /// What tells curves apart where there is no colour.
 const SIGNS: [char; 6] = ['●', '◆', '▲', '■', '○', '◇'];
 
-/// The table, and what stands below it.
-pub fn areas(area: Rect) -> [Rect; 2] {
-    let below = if area.height < CURVES_FROM { 0 } else { (area.height * 9 / 20).max(8) };
-    Layout::vertical([Constraint::Fill(1), Constraint::Length(below)]).areas(area)
+/// The table of this many runs, and what stands below it.
+pub fn areas(area: Rect, runs: usize) -> [Rect; 2] {
+    let room = area.height * 11 / 20;
+    // A few lines more than needed, for the filter and the next runs.
+    let table = match area.height < CURVES_FROM {
+        true => area.height,
+        false => room.min((runs as u16).saturating_add(5)).max(room.min(10)),
+    };
+    Layout::vertical([Constraint::Length(table), Constraint::Fill(1)]).areas(area)
 }
 
 /// The rows of the table, below its rule, the filter and the titles.
 pub fn rows_of(table: Rect, with_filter: bool) -> Rect {
     let head = 2 + u16::from(with_filter);
-    Rect { y: table.y + head.min(table.height), height: table.height.saturating_sub(head), ..table }
+    Rect { y: table.y + head.min(table.height), height: table.height.saturating_sub(head), width: table.width.saturating_sub(1), ..table }
 }
 
 pub fn view(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared) {
     match runs.mode {
         Mode::Table => {
-            let [above, below] = areas(area);
+            let [above, below] = areas(area, runs.entries().len());
             table(frame, above, runs, shared);
             match below.width >= DETAILS_BESIDE && below.height > 0 {
                 false => curves(frame, below, runs, shared),
@@ -194,11 +199,10 @@ fn one_run(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared, is_alone
         return;
     };
     let lines = details::lines(entry, row, look, inner.width as usize);
-    let names = details::name_width(&lines);
     let drawn = lines.into_iter().map(|line| match line {
         details::Line::Head(title) => Drawn::styled(title, theme.title),
         details::Line::Value(name, value, remark) => {
-            Drawn::from(vec![Span::raw(details::value(&name, &value, names)), Span::styled(format!("   {remark}"), theme.faint)])
+            Drawn::from(vec![Span::raw(name), Span::raw(value), Span::styled(remark, theme.faint)])
         }
         details::Line::Text(text) => Drawn::styled(text, theme.faint),
         details::Line::Alarm(text) => Drawn::styled(text, theme.error),
