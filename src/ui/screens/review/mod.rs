@@ -1,9 +1,11 @@
 //! The Review screen: every arm's answer to one prompt, read side by side and, until the verdict is in, blind.
 
+mod asking;
 mod columns;
 mod draft;
 mod judge;
 mod layout;
+mod moving;
 mod shelf;
 mod spread;
 mod tasks;
@@ -17,17 +19,16 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 
-use crate::run::protocol::Arm;
 use crate::ui::keys::{Action, Chord, Context, Keymap};
-use crate::ui::message::{DiffSubject, Effect, Open, Revision};
+use crate::ui::message::{Effect, Open};
 use crate::ui::screen::{Screen, Shared};
-use crate::ui::widgets::{LineInput, move_cursor};
-use crate::ui::work::{News, ReadOrder};
+use crate::ui::widgets::LineInput;
+use crate::ui::work::News;
 use columns::Columns;
 use draft::Draft;
 use layout::{Areas, Wanted};
 use shelf::{Prompt, Shelf};
-use spread::{At, Content, Spread, is_ordered};
+use spread::{At, Content, Spread};
 
 pub use tasks::{Done, Task};
 
@@ -307,174 +308,6 @@ impl Review {
         }
     }
 
-    fn motion(&mut self, action: Action, shared: &Shared) {
-        let page = self.columns.page();
-        if let Mode::Rating(dimension) = &mut self.mode
-            && matches!(action, Action::Up | Action::Down)
-        {
-            let count = self.shelf.as_ref().zip(self.shelf.as_ref().and_then(|shelf| shelf.prompts.get(self.cursor)));
-            let count = count.map_or(0, |(shelf, prompt)| crate::review::verdict::asked(&shelf.rubric, prompt.long).count());
-            *dimension = move_cursor(*dimension, count, 1, action).unwrap_or(*dimension);
-            return;
-        }
-        let by_page = matches!(action, Action::PageUp | Action::PageDown);
-        if self.focus == Focus::Prompts && !by_page {
-            if let Some(to) = move_cursor(self.cursor, self.prompts().count(), page, action) {
-                self.go_to(to);
-            }
-            return;
-        }
-        let panes = self.spread(shared).map_or(0, |spread| spread.panes.len());
-        let page = page as isize;
-        let delta = match action {
-            Action::Up => -1,
-            Action::Down => 1,
-            Action::PageUp => 1 - page,
-            Action::PageDown => page - 1,
-            Action::First => isize::MIN / 2,
-            _ => isize::MAX / 2,
-        };
-        self.scroll(self.pane.min(panes.saturating_sub(1)), delta);
-    }
-
-    fn scroll(&mut self, pane: usize, delta: isize) {
-        for (at, top) in self.tops.iter_mut().enumerate() {
-            if at == pane || self.scrolls_together {
-                *top = (*top).min(self.columns.last_top(at)).saturating_add_signed(delta).min(self.columns.last_top(at));
-            }
-        }
-    }
-
-    fn move_focus(&mut self, by: isize, shared: &Shared) {
-        let panes = self.spread(shared).map_or(0, |spread| spread.panes.len()) as isize;
-        // The list stands before the first pane; while scoring or zoomed in there are only panes.
-        let first = if matches!(self.mode, Mode::Rating(_)) || self.is_zoomed { 0 } else { -1 };
-        let now = if self.focus == Focus::Prompts { -1 } else { self.pane as isize };
-        let count = panes - first;
-        if count <= 0 {
-            return;
-        }
-        match (now - first + by).rem_euclid(count) + first {
-            -1 => self.focus = Focus::Prompts,
-            pane => (self.focus, self.pane) = (Focus::Panes, pane as usize),
-        }
-    }
-
-    fn go_to(&mut self, prompt: usize) {
-        let to = prompt.min(self.prompts().count().saturating_sub(1));
-        if to != self.cursor {
-            self.cursor = to;
-            self.at = At::Sample(0);
-            self.tops = [0; 4];
-            if matches!(self.mode, Mode::Rating(_)) {
-                self.mode = Mode::Reading;
-            }
-        }
-    }
-
-    fn walk(&mut self, by: isize, shared: &Shared) {
-        let Some((shelf, prompt)) = self.shelf.as_ref().zip(self.prompt()) else { return };
-        let is_ordered = (0..shelf.runs.len()).any(|run| is_ordered(shelf, prompt, run, &shared.work));
-        let count = if is_ordered { prompt.samples().max(shelf.samples) } else { prompt.samples() };
-        let last = count.saturating_sub(1);
-        self.at = match self.at {
-            At::Sample(sample) => At::Sample(sample.saturating_add_signed(by).min(last)),
-            At::Picks => At::Sample(0),
-        };
-        self.tops = [0; 4];
-        if let Mode::Rating(dimension) = &mut self.mode {
-            *dimension = 0;
-        }
-    }
-
-    fn compare_picks(&mut self, shared: &Shared) -> Vec<Effect> {
-        if self.at == At::Picks {
-            self.at = At::Sample(0);
-            return vec![];
-        }
-        let before = std::mem::replace(&mut self.at, At::Picks);
-        if self.spread(shared).is_none_or(|spread| spread.panes.iter().all(|pane| pane.sample.is_none())) {
-            self.at = before;
-            let key = key(&shared.keymap, Action::Pick);
-            return vec![Effect::say(format!("nothing is picked of this prompt yet; {key} picks the best sample of an arm"))];
-        }
-        self.tops = [0; 4];
-        vec![]
-    }
-
-    /// Draws what is missing, or what would come out otherwise by now.
-    fn generate(&mut self, shared: &Shared) -> Vec<Effect> {
-        let Some((shelf, prompt)) = self.shelf.as_ref().zip(self.prompt()) else { return vec![] };
-        let is_current = |run: usize| {
-            let mut arms = (0..shelf.arms.len()).filter(|&arm| shelf.arms[arm].run == run);
-            arms.all(|arm| (0..shelf.samples).all(|sample| prompt.texts[arm].get(&sample).is_some_and(|text| text.is_current)))
-        };
-        let asked: Vec<usize> = (0..shelf.runs.len()).filter(|&run| shelf.is_asked(prompt, run)).collect();
-        let ready: Vec<usize> = asked.iter().copied().filter(|&run| shelf.runs[run].step.is_some()).collect();
-        let left: Vec<usize> = ready.iter().copied().filter(|&run| !is_current(run)).collect();
-        let new: Vec<usize> = left.iter().copied().filter(|&run| !is_ordered(shelf, prompt, run, &shared.work)).collect();
-        if ready.is_empty() {
-            let why = if asked.is_empty() { "no model here takes prompts for a long piece" } else { "these runs have no checkpoint yet" };
-            return vec![Effect::warn(format!("nothing can be drawn: {why}"))];
-        }
-        if left.is_empty() {
-            let text = "all samples of this prompt are drawn, and would come out the same; more of them, or another temperature, are set in configs/sampling.yaml";
-            return vec![Effect::say(text)];
-        }
-        if new.is_empty() {
-            return vec![Effect::say("samples of this prompt are being drawn already")];
-        }
-        let order = |run: usize| ReadOrder {
-            run: shelf.runs[run].folder.clone(),
-            arms: vec![Arm::Base, Arm::Tuned],
-            prompts: vec![(prompt.id.clone(), prompt.text.clone())],
-            samples: None,
-            temperature: None,
-        };
-        let mut effects: Vec<Effect> = new.into_iter().map(|run| Effect::Order(order(run).into())).collect();
-        if shared.work.is_training() {
-            effects.push(Effect::say("a run is training: other models' samples are drawn when it has ended"));
-        }
-        effects
-    }
-
-    /// Puts a prompt of the writer's own to every arm.
-    fn ask(&mut self, text: &str, shared: &Shared) -> Vec<Effect> {
-        let Some(shelf) = &mut self.shelf else { return vec![] };
-        let mut prompt = Prompt::free(text);
-        let at = match shelf.prompts.iter().position(|other| other.id == prompt.id) {
-            Some(at) => at,
-            None => {
-                prompt.texts = vec![Default::default(); shelf.arms.len()];
-                self.own.push(prompt.clone());
-                shelf.prompts.push(prompt);
-                shelf.prompts.len() - 1
-            }
-        };
-        self.go_to(at);
-        self.generate(shared)
-    }
-
-    fn open_diff(&self, shared: &Shared) -> Vec<Effect> {
-        let (Some(prompt), Some(spread)) = (self.prompt(), self.spread(shared)) else { return vec![] };
-        let mut revisions = vec![];
-        let mut shown = 0;
-        for (at, pane) in spread.panes.iter().enumerate() {
-            if let (Content::Whole(text), Some(sample)) = (&pane.content, pane.sample) {
-                if at == self.pane {
-                    shown = revisions.len();
-                }
-                revisions.push(Revision { arm: pane.title.clone(), sample, text: text.text.clone() });
-            }
-        }
-        if revisions.is_empty() {
-            let key = key(&shared.keymap, Action::Generate);
-            return vec![Effect::say(format!("there is no text to compare with the prompt yet; {key} draws samples"))];
-        }
-        let (title, draft, finished) = (prompt.name.clone(), prompt.text.clone(), prompt.finished.clone());
-        vec![Effect::Open(Open::Diff(DiffSubject { title, draft, revisions, shown, finished }))]
-    }
-
     /// Asks for all that is on disk, once at a time.
     fn read_disk(&mut self) -> Vec<Effect> {
         if self.is_reading_disk {
@@ -512,16 +345,6 @@ impl Review {
         self.columns.forget();
         self.error = None;
         self.shelf = Some(shelf);
-    }
-
-    fn keep_pace(&mut self, shared: &Shared) {
-        let Some(reading) = shared.work.reading().filter(|reading| reading.tokens > 0) else {
-            self.pace = None;
-            return;
-        };
-        let (since, _) = *self.pace.get_or_insert((Instant::now(), 0.0));
-        let seconds = since.elapsed().as_secs_f64();
-        self.pace = Some((since, if seconds > 0.5 { reading.tokens as f64 / seconds } else { 0.0 }));
     }
 
     /// Remembers what lies open without a verdict: a verdict on it is no blind one any more.

@@ -304,7 +304,7 @@ fn latest(workspace: &Workspace) -> Result<Vec<Run>> {
 }
 
 /// The samples of the run's result: of those with the same number the one drawn last.
-fn texts(prompt: &Prompt, arm: &Arm, run: &ReadRun, seed: u64, problems: &mut Vec<String>) -> BTreeMap<usize, Text> {
+pub(super) fn texts(prompt: &Prompt, arm: &Arm, run: &ReadRun, seed: u64, problems: &mut Vec<String>) -> BTreeMap<usize, Text> {
     match outputs::read(&run.folder, &prompt.id, arm.name.arm()) {
         Ok(outputs) => (outputs.iter())
             .filter(|output| Some(output.checkpoint) == run.step && output.prompt_text == prompt.text)

@@ -10,11 +10,11 @@ use super::*;
 use crate::config::{Precision, Workspace};
 use crate::hub::{ModelFiles, Search};
 use crate::review::verdict::{ArmName, Outcome, Pick, Verdict, Verdicts};
-use crate::run::protocol::{self, Event, Finish, Load, Message, Sampling};
+use crate::run::protocol::{self, Arm, Event, Finish, Load, Message, Sampling};
 use crate::ui::message::Io;
 use crate::ui::settings::{Settings, ThemeChoice};
 use crate::ui::theme::{Depth, Theme};
-use crate::ui::work::{Order, ReadPlan, Work};
+use crate::ui::work::{Order, ReadOrder, ReadPlan, Work};
 
 const SAMPLING: Sampling = Sampling { temperature: 0.8, top_p: 0.9, top_k: 50, repetition_penalty: 1.1, max_new_tokens: 200 };
 
@@ -194,6 +194,38 @@ fn scoring_moves_on() {
     let effects = act(&mut review, &shared, &[Action::Tie, Action::Submit]);
     let scores = recorded(&mut review, &shared, effects).reading.scores;
     assert_eq!((scores.len(), scores.values().map(BTreeMap::len).sum::<usize>()), (4, 24));
+}
+
+#[test]
+fn samples_are_those_of_the_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut shelf = shelf();
+    shelf.runs[0].folder = folder.path().to_owned();
+    let asked = Prompt { texts: vec![], ..shelf.prompts[0].clone() };
+    let write = |sample, text: &str, prompt_text: &str, checkpoint| {
+        let drawn = protocol::Sample {
+            prompt: "A".into(),
+            arm: "llama-base".into(),
+            sample,
+            seed: 42 + sample as u64,
+            step: None,
+            ids: vec![],
+            text: text.into(),
+            finish: Finish::Stop,
+        };
+        let output = crate::run::outputs::Output::new(&drawn, prompt_text, checkpoint, SAMPLING);
+        crate::run::outputs::append(folder.path(), &output).unwrap();
+    };
+    write(0, "first", &asked.text, 20);
+    write(0, "drawn again", &asked.text, 20);
+    write(1, "of an old checkpoint", &asked.text, 10);
+    write(2, "of an old prompt", "What of old?", 20);
+    let found = shelf::texts(&asked, &shelf.arms[0], &shelf.runs[0], 42, &mut vec![]);
+    assert_eq!(
+        found.into_iter().map(|(sample, text)| (sample, text.text, text.is_current)).collect::<Vec<_>>(),
+        [(0, "drawn again".into(), true)]
+    );
+    assert!(shelf::texts(&asked, &shelf.arms[1], &shelf.runs[0], 42, &mut vec![]).is_empty());
 }
 
 #[test]
