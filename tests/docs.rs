@@ -1,4 +1,4 @@
-//! docs/formats.md against the program: every config key with its default, and every command, in the docs and in messages.
+//! docs/formats.md against the program: every config key with its default, the lines of a verdict, and every command, in the docs and in messages.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use voicetune::config::{self, Workspace};
+use voicetune::review::verdict::{Line, Outcome};
 
 /// The rows of the tables between a heading (or another line that begins so) and the next heading, cell by cell.
 fn rows(from: &str) -> Vec<Vec<String>> {
@@ -75,6 +76,26 @@ fn sampling_settings() {
     }
     let real = Workspace::open(folder.path()).unwrap().sampling().unwrap();
     check_defaults(&defaults("**`sampling.yaml`**"), &flat(&real, &[]));
+}
+
+/// The example lines are what the program reads and writes, key for key.
+#[test]
+fn verdicts() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/formats.md")).unwrap();
+    let section = text.lines().skip_while(|line| !line.starts_with("**`verdicts.jsonl`**"));
+    let example: Vec<_> = section.skip_while(|line| !line.starts_with("    {")).take_while(|line| line.starts_with("    ")).collect();
+    let written = example.iter().map(|line| line.trim()).collect::<String>().replace("}{", "}\n{");
+    let lines: Vec<Line> = written.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [Line::Verdict(verdict), Line::Pick(pick)] = &lines[..] else { panic!("a verdict and a pick: {lines:?}") };
+    assert_eq!(verdict.reading.check(), Ok(()));
+    assert_eq!(pick.shown, verdict.reading.shown[0]);
+    assert_eq!(lines.iter().map(|line| serde_json::to_string(line).unwrap()).collect::<Vec<_>>().join("\n"), written);
+
+    let outcomes: Vec<_> = rows("| `outcome`").into_iter().map(|cells| cells[0].trim_matches('`').replace(", ...", "")).collect();
+    let arm = verdict.reading.shown[0].arm.clone();
+    let all = [Outcome::Best(vec![arm.clone()]), Outcome::Ranking(vec![vec![arm.clone()]]), Outcome::Tie, Outcome::AllBad];
+    let real = all.map(|outcome| serde_json::to_string(&outcome).unwrap().replace(&format!("\"{arm}\""), "arm").replace(':', ": "));
+    assert_eq!(outcomes, real);
 }
 
 #[test]

@@ -19,7 +19,7 @@ const LAYERS: &[Layer] = &[
     Layer { module: "engine", may_import: &["dataset::batch", "config"], may_name_candle: true },
     Layer { module: "hub", may_import: &["config", "engine::weights"], may_name_candle: false },
     Layer { module: "run", may_import: &["config", "pairs", "dataset", "engine", "hub"], may_name_candle: true },
-    Layer { module: "review", may_import: &["pairs", "run::protocol", "run::log"], may_name_candle: false },
+    Layer { module: "review", may_import: &["config", "pairs", "run::protocol", "run::log", "run::private"], may_name_candle: false },
     Layer { module: "ui", may_import: &["config", "pairs", "dataset", "hub", "run", "review"], may_name_candle: false },
     Layer { module: "cli", may_import: &["config", "pairs", "dataset", "engine", "hub", "run", "review", "ui"], may_name_candle: false },
     Layer { module: "main", may_import: &["cli"], may_name_candle: false },

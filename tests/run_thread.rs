@@ -5,11 +5,10 @@ mod run_support;
 
 use run_support::Sample;
 use voicetune::config::{Config, Every, Workspace};
-use voicetune::engine::device::Want;
 use voicetune::run::log::History;
 use voicetune::run::prepare::Prepared;
 use voicetune::run::protocol::{Arm, Command, Event, Generate, Message, Outcome, Prompt, Sampling, Train};
-use voicetune::run::{EngineHandle, Run};
+use voicetune::run::{EngineHandle, Priority, Run, Want};
 
 const TRAINING: u64 = 2;
 const SAMPLING: u64 = 3;
@@ -20,7 +19,7 @@ fn ready(sample: &Sample, config: &str, change: impl Fn(&mut Config)) -> (Engine
     let mut config = workspace.config(config).unwrap();
     change(&mut config);
     let prepared = Prepared::new(&workspace, config, workspace.templates().unwrap(), None).unwrap();
-    let engine = EngineHandle::spawn(Want::Cpu).unwrap();
+    let engine = EngineHandle::spawn(Want::Cpu, Priority::Normal).unwrap();
     engine.send(Command::Load(prepared.load(1))).unwrap();
     assert!(matches!(engine.next().unwrap().event, Event::Loaded(_)));
     let run = prepared.create_run(&workspace.runs(), "test", "cpu", None).unwrap();

@@ -7,11 +7,10 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use super::progress::Progress;
-use super::train::{conclude, describe, follow, wait_for_model};
+use super::train::{conclude, follow, preflight, wait_for_model};
 use super::{Outcome, interrupt};
 use crate::config::{Canary, Method, Workspace};
 use crate::dataset::{Encoder, Part, Tokenizer, TokenizerFiles};
-use crate::engine::device::Want;
 use crate::pairs::{self, Pair, Status, Tier};
 use crate::review::align::align;
 use crate::review::shares::{Counts, Shares};
@@ -21,7 +20,7 @@ use crate::run::outputs::{Output, append};
 use crate::run::prepare::Prepared;
 use crate::run::prompts::{Prompts, sampling_for};
 use crate::run::protocol::{self, Arm, Command, Event, Generate, Load, Prompt, Sample, Sampling, Tuned};
-use crate::run::{EngineHandle, Run};
+use crate::run::{EngineHandle, Priority, Run, Want};
 
 /// The pocket configs, and what their runs are called.
 const CONFIGS: [(&str, &str); 2] = [("pocket-llama-lora", "demo-llama"), ("pocket-gpt2-full", "demo-gpt2")];
@@ -105,7 +104,7 @@ impl Version {
 pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
     let clock = std::time::Instant::now();
     let canaries = workspace.canaries()?;
-    let engine = EngineHandle::spawn(Want::Auto)?;
+    let engine = EngineHandle::spawn(Want::Auto, Priority::Normal)?;
     interrupt::quit_on_signal(engine.commands())?;
     let mut demo = Demo { args, workspace, engine, canaries, jobs: 0, findings: Findings { runs: vec![], samples: vec![], draft: None } };
     for (config, name) in CONFIGS {
@@ -138,9 +137,7 @@ impl Demo<'_> {
         let prepared = Prepared::new(self.workspace, config, self.workspace.templates()?, None)?;
         let steps = prepared.steps();
         eprintln!("{}\n", report::heading(&format!("{}: {}", prepared.config.name, purpose(prepared.config.method))));
-        for line in describe(&prepared, steps, None) {
-            eprintln!("{line}");
-        }
+        preflight(&prepared, self.workspace, None)?;
         let job = self.job();
         self.engine.send(Command::Load(prepared.load(job)))?;
         let loaded = wait_for_model(&self.engine)?;

@@ -10,13 +10,12 @@ use super::progress::Progress;
 use super::{Outcome, interrupt};
 use crate::config::{Config, Templates, Workspace};
 use crate::dataset::Encoder;
-use crate::engine::device::Want;
 use crate::run::checkpoint::{Checkpoint, Checkpoints};
 use crate::run::outputs::{Output, append};
 use crate::run::prepare::find_model;
 use crate::run::prompts::{Prompts, sampling_for, short_id};
 use crate::run::protocol::{self, Command, Event, Generate, Load, Prompt, Sample, Sampling, Tuned};
-use crate::run::{EngineHandle, Run};
+use crate::run::{EngineHandle, Priority, Run, Want};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Sample i of a prompt uses seed S + i in every arm. Both arms of a LoRA run are decoded in one batch.
@@ -133,7 +132,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
         bail!("no prompt is left to answer");
     }
 
-    let engine = EngineHandle::spawn(Want::Auto)?;
+    let engine = EngineHandle::spawn(Want::Auto, Priority::Normal)?;
     interrupt::stop_on_signal(engine.commands(), SAMPLING, "samples that are not whole are dropped")?;
     engine.send(Command::Load(Load {
         job: LOADING,

@@ -9,14 +9,12 @@ use super::progress::Progress;
 use super::style::counted;
 use super::{Outcome, interrupt};
 use crate::config::{Method, Workspace};
-use crate::dataset::Part;
-use crate::engine::device::Want;
-use crate::pairs::Level;
 use crate::run::checkpoint::Checkpoints;
 use crate::run::journal::duration;
+use crate::run::preflight::{self, Preflight};
 use crate::run::prepare::Prepared;
 use crate::run::protocol::{self, Command, Ended, Event, Loaded, Step, Train};
-use crate::run::{EngineHandle, Run, resume};
+use crate::run::{EngineHandle, Priority, Run, Want, resume, survey};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Ctrl-C finishes the step, writes a checkpoint and ends; a second one leaves at once.
@@ -82,11 +80,9 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
     };
     let steps = prepared.steps();
     check_steps(args, resume_from, steps)?;
-    for line in describe(&prepared, steps, args.max_steps) {
-        eprintln!("{line}");
-    }
+    preflight(&prepared, workspace, args.max_steps.map(|n| n as usize))?;
 
-    let engine = EngineHandle::spawn(Want::Auto)?;
+    let engine = EngineHandle::spawn(Want::Auto, Priority::Normal)?;
     interrupt::stop_on_signal(engine.commands(), TRAINING, "the step is finished and a checkpoint written")?;
     engine.send(Command::Load(prepared.load(LOADING)))?;
     let loaded = wait_for_model(&engine)?;
@@ -146,37 +142,16 @@ fn check_steps(args: &Args, resume_from: usize, steps: usize) -> Result<()> {
     }
 }
 
-/// What will happen, in words.
-pub(super) fn describe(prepared: &Prepared, steps: usize, max_steps: Option<u64>) -> Vec<String> {
-    let Prepared { config, spec, files, .. } = prepared;
-    let mut lines = vec![];
-    let commit = files.commit.as_ref().map_or(String::new(), |commit| format!(" at {}", &commit[..commit.len().min(10)]));
-    let millions = spec.parameters() as f64 / 1e6;
-    lines.push(format!("model       {}{commit}: {}, {millions:.1} M parameters", files.name, files.tuning.words()));
-    let tokens: usize = prepared.part(Part::Train).map(|e| e.ids.len()).sum();
-    let (train, held_out) = (prepared.part(Part::Train).count(), prepared.part(Part::Validation).count());
-    let limit = config.max_tokens.min(spec.context());
-    lines.push(format!("pairs       {train} to train on, {held_out} held out by source; {tokens} tokens an epoch, at most {limit} a pair"));
-    for problem in prepared.problems.iter().filter(|p| p.level == Level::Error) {
-        lines.push(format!("left out    {problem}"));
+/// Says what will happen, in words; fails where it cannot.
+pub(super) fn preflight(prepared: &Prepared, workspace: &Workspace, last_step: Option<usize>) -> Result<()> {
+    let found = Preflight::of(prepared, &survey(Want::Auto)?, &workspace.runs(), last_step);
+    for line in found.lines() {
+        eprintln!("{line}");
     }
-    for left in &prepared.left {
-        let size = if left.tokens > 0 { format!(" ({} tokens, limit {})", left.tokens, left.limit) } else { String::new() };
-        lines.push(format!("left out    {}: {}{size}", left.pair, left.reason));
+    match found.findings.iter().find(|finding| finding.level == preflight::Level::Blocker) {
+        Some(blocker) => bail!("{}: {}", blocker.fact.topic(), blocker.fact.words().join("; ")),
+        None => Ok(()),
     }
-    for short in &prepared.shortened {
-        let (kept, paragraphs) = (short.tokens - short.cut.tokens, short.cut.paragraphs);
-        let plural = if paragraphs == 1 { "" } else { "s" };
-        lines.push(format!("cut         {}: {kept} of {} tokens kept, {paragraphs} paragraph{plural} fell off", short.pair, short.tokens));
-    }
-    lines.extend(prepared.canaries.notes.iter().map(|note| format!("canaries    {note}")));
-    let size = config.batch * config.accumulate;
-    let (epochs, examples) = (counted(config.epochs, "epoch"), counted(train, "example"));
-    lines.push(format!("steps       {steps}: {epochs} of {examples}, {size} a step"));
-    if let Some(n) = max_steps.filter(|&n| (n as usize) < steps) {
-        lines.push(format!("            ends after step {n}; the learning rate goes by all {steps}"));
-    }
-    lines
 }
 
 pub(super) fn wait_for_model(engine: &EngineHandle) -> Result<Loaded> {
@@ -199,12 +174,7 @@ pub(super) fn follow(engine: &EngineHandle, from: usize, last: usize, json: bool
             std::io::stdout().write_all(line.as_bytes()).ok();
         }
         match event {
-            Event::Started(s) => {
-                progress.note(&format!("trainable   {:.2} M parameters", s.trainable_parameters as f64 / 1e6));
-                if from > 0 {
-                    progress.note(&format!("resumed     after step {from}"));
-                }
-            }
+            Event::Started(_) if from > 0 => progress.note(&format!("resumed     after step {from}")),
             Event::Step(step) => progress.set(step.step as u64, &in_words(&step)),
             Event::Eval(e) => progress.note(&format!("step {}: validation loss {:.4}", e.step, e.loss)),
             Event::Saved(s) => progress.note(&format!("step {}: saved {}", s.step, s.checkpoint)),
@@ -213,7 +183,7 @@ pub(super) fn follow(engine: &EngineHandle, from: usize, last: usize, json: bool
                 progress.finish();
                 return Ok(ended);
             }
-            Event::Loaded(_) | Event::Text(_) => {}
+            Event::Started(_) | Event::Loaded(_) | Event::Text(_) => {}
         }
     }
 }

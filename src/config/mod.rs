@@ -6,6 +6,7 @@
 mod canaries;
 mod embedded;
 mod error;
+pub mod form;
 mod raw;
 mod rubric;
 mod sampling;

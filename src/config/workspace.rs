@@ -72,6 +72,19 @@ impl Workspace {
         raw::load(&path).map_err(|error| error.seen_from(&self.root))
     }
 
+    /// Where a new training config of this name would stand. Fails where the name is taken, or is that of another kind of config.
+    pub fn new_config(&self, name: &str) -> Result<PathBuf> {
+        let file = format!("{}.yaml", name.trim_end_matches(".yaml"));
+        let path = self.configs().join(&file);
+        if OTHERS.contains(&file.as_str()) {
+            bail!("configs/{file} is not a training config; choose another name");
+        }
+        if path.symlink_metadata().is_ok() {
+            bail!("configs/{file} is there already; choose another name");
+        }
+        Ok(path)
+    }
+
     /// The training configs in `configs/`, sorted by name.
     pub fn training_configs(&self) -> Result<Vec<PathBuf>> {
         let folder = self.configs();

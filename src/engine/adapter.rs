@@ -7,7 +7,7 @@ use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::Model;
-use super::layout::{Init, Linear, Slot, TensorSpec};
+use super::layout::{Init, Layout, Linear, Slot, TensorSpec};
 use super::params::{self, ParamId};
 use super::projection::{Adapter, AdapterPart};
 use super::weights::{self, Source, Store};
@@ -177,43 +177,42 @@ impl Model {
     }
 
     fn attach(&mut self, config: AdapterConfig, value: impl Fn(&Slot) -> Result<Tensor>) -> Result<()> {
+        check_targets(&self.layout, &config.target_modules)?;
         self.params.truncate(self.base_params);
         let Model { params, blocks, layout, .. } = self;
-        let mut matched: Vec<&str> = vec![];
         let mut add = |slot: Slot| -> Result<ParamId> {
             let master = value(&slot)?;
             params.push_trained(slot, &master)
         };
         for (block, layout) in blocks.iter_mut().zip(&layout.blocks) {
-            let layouts = [&layout.qkv, &layout.out, &layout.up, &layout.down];
-            for (projection, layout) in block.projections_mut().into_iter().zip(layouts) {
-                projection.adapter = adapter_for(layout, &config, &mut matched, &mut add)?;
+            for (projection, layout) in block.projections_mut().into_iter().zip(layout.linears()) {
+                projection.adapter = adapter_for(layout, &config, &mut add)?;
             }
-        }
-        if let Some(missing) = config.target_modules.iter().find(|target| !matched.contains(&target.as_str())) {
-            bail!("lora target `{missing}` is no layer of this model; its layers are {}", self.layer_names().join(", "));
         }
         self.adapter = Some(config);
         Ok(())
     }
+}
 
-    fn layer_names(&self) -> Vec<String> {
-        let block = &self.layout.blocks[0];
-        let linears = [&block.qkv, &block.out, &block.up, &block.down];
-        let mut names: Vec<String> = linears.iter().flat_map(|l| &l.weight.0).map(|t| layer(&t.name).to_string()).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
+/// Fails where a target names no layer of a model of this layout; the message lists those there are.
+pub(super) fn check_targets(layout: &Layout, targets: &[String]) -> Result<()> {
+    let modules = || layout.blocks.iter().flat_map(|block| block.linears()).flat_map(|linear| &linear.weight.0).map(module);
+    if let Some(missing) = targets.iter().find(|target| !modules().any(|module| names(target, module))) {
+        let mut there: Vec<&str> = modules().map(|module| module.rsplit('.').next().unwrap_or(module)).collect();
+        there.sort_unstable();
+        there.dedup();
+        bail!("lora target `{missing}` is no layer of this model; its layers are {}", there.join(", "));
     }
+    Ok(())
+}
+
+/// The layers of a projection that are targets.
+pub(super) fn targeted<'a>(linear: &'a Linear, targets: &'a [String]) -> impl Iterator<Item = &'a TensorSpec> {
+    linear.weight.0.iter().filter(|weight| targets.iter().any(|target| names(target, module(weight))))
 }
 
 /// The adapters of one projection: those of its layers that are targets.
-fn adapter_for<'c>(
-    layout: &Linear,
-    config: &'c AdapterConfig,
-    matched: &mut Vec<&'c str>,
-    add: &mut impl FnMut(Slot) -> Result<ParamId>,
-) -> Result<Option<Adapter>> {
+fn adapter_for(layout: &Linear, config: &AdapterConfig, add: &mut impl FnMut(Slot) -> Result<ParamId>) -> Result<Option<Adapter>> {
     let tensor = |module: &str, which: &str, shape: [usize; 2], init: Init| TensorSpec {
         name: format!("{PREFIX}{module}.lora_{which}.weight"),
         shape: shape.to_vec(),
@@ -224,9 +223,8 @@ fn adapter_for<'c>(
     let mut at = 0;
     for weight in &layout.weight.0 {
         let (width, input) = (weight.shape[0], weight.shape[1]);
-        let module = weight.name.trim_end_matches(".weight");
-        if let Some(target) = config.target_modules.iter().find(|target| names(target, module)) {
-            matched.push(target);
+        let module = module(weight);
+        if config.target_modules.iter().any(|target| names(target, module)) {
             a.push(tensor(module, "A", [config.r, input], Init::Normal(0.0)));
             b.push((tensor(module, "B", [width, config.r], Init::Zeros), at, width));
         }
@@ -245,7 +243,7 @@ fn names(target: &str, module: &str) -> bool {
     module == target || module.strip_suffix(target).is_some_and(|rest| rest.ends_with('.'))
 }
 
-/// `q_proj` of `model.layers.0.self_attn.q_proj.weight`.
-fn layer(name: &str) -> &str {
-    name.trim_end_matches(".weight").rsplit('.').next().unwrap_or(name)
+/// `model.layers.0.self_attn.q_proj` of `model.layers.0.self_attn.q_proj.weight`.
+fn module(weight: &TensorSpec) -> &str {
+    weight.name.trim_end_matches(".weight")
 }

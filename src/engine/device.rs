@@ -1,13 +1,58 @@
 //! The device the engine runs on: the first CUDA device where the program was built for one and one is there, else the CPU.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use candle_core::Device;
+
+use crate::config::Precision;
 
 /// Which device is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Want {
     Auto,
     Cpu,
+}
+
+/// Where a model is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Cpu,
+    Gpu,
+}
+
+/// A device before anything is put on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survey {
+    /// What it is, in words.
+    pub words: String,
+    pub place: Place,
+    /// Bytes of memory that are free, where the system tells.
+    pub free: Option<u64>,
+}
+
+/// Opens the device and looks at it.
+pub fn survey(want: Want) -> Result<Survey> {
+    let device = open(want)?;
+    let place = place(&device);
+    let free = match place {
+        Place::Cpu => available(),
+        Place::Gpu => free_bytes(&device),
+    };
+    Ok(Survey { words: describe(&device), place, free })
+}
+
+pub(super) fn place(device: &Device) -> Place {
+    if device.is_cpu() { Place::Cpu } else { Place::Gpu }
+}
+
+/// Fails where the engine cannot compute in this precision there.
+pub fn check_precision(precision: Precision, place: Place) -> Result<()> {
+    match (precision, place) {
+        (Precision::Nf4, _) => bail!("base_precision nf4 is not built yet; set base_precision: bf16 (or f16 on a card without bf16)"),
+        (Precision::Bf16 | Precision::F16, Place::Cpu) => {
+            bail!("on the CPU the engine computes in f32 only; set base_precision: f32 (--dtype f32)")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Opens the device.
@@ -41,11 +86,20 @@ pub fn peak_gib(device: &Device) -> f64 {
     used_bytes(device).unwrap_or_else(|| resident_peak().unwrap_or(0)) as f64 / (1u64 << 30) as f64
 }
 
+/// Memory that programs can still have without others being pushed out, in bytes, where the system tells (Linux).
+fn available() -> Option<u64> {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
+    kilobytes(meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?)
+}
+
+fn kilobytes(text: &str) -> Option<u64> {
+    Some(text.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024)
+}
+
 /// The process's largest resident size in bytes, where the system tells (Linux).
 fn resident_peak() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024)
+    kilobytes(status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?)
 }
 
 /// Waits until the device has done all it was given: for clocks.

@@ -84,6 +84,13 @@ pub fn of(spec: &Spec) -> Layout {
     }
 }
 
+impl Block {
+    /// The linear layers, in the order of the forward pass.
+    pub fn linears(&self) -> [&Linear; 4] {
+        [&self.qkv, &self.out, &self.up, &self.down]
+    }
+}
+
 impl Layout {
     /// All tensors of the checkpoint, in the order of the forward pass.
     pub fn tensors(&self) -> impl Iterator<Item = &TensorSpec> {

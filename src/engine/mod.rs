@@ -11,6 +11,7 @@ pub mod device;
 mod gpt2;
 pub mod layout;
 mod llama;
+pub mod memory;
 mod model;
 mod norm;
 pub mod ops;

@@ -15,12 +15,12 @@ use super::pass::Pass;
 use super::projection::Projection;
 use super::spec::Spec;
 use super::weights::{Source, Store};
-use super::{Arm, LossSum, StepKey};
+use super::{Arm, LossSum, StepKey, device, memory};
 use crate::config::{Precision, Recompute};
 use crate::dataset::batch::Batch;
 
 /// Logits that exist at one time, in elements: 64 MiB in f32.
-const LOGITS: usize = 1 << 24;
+pub(super) const LOGITS: usize = 1 << 24;
 
 /// Weights, and how to run them.
 #[derive(Debug)]
@@ -301,12 +301,10 @@ impl Model {
 
     /// Whether keeping every block's activations for `tokens` tokens would take more than 80 % of the free device memory.
     fn should_recompute(&self, tokens: usize) -> bool {
-        let Some(free) = super::device::free_bytes(self.device()) else { return false };
-        // What `block::Saved` keeps a token: x, h, qkv, attention, x, h, gate and up, activation.
-        let heads = self.layout.heads * self.layout.head_size;
-        let up: usize = self.blocks.first().map_or(0, |b| self.params.value(b.up.weight).dims()[0]);
-        let width = 4 * self.spec.hidden() + 3 * heads + 2 * up;
-        let bytes = tokens as u64 * width as u64 * self.blocks.len() as u64 * self.params.dtype.size_in_bytes() as u64;
+        let Some(free) = device::free_bytes(self.device()) else { return false };
+        let adapter = self.adapter.as_ref().map(|adapter| (adapter.r, &adapter.target_modules[..]));
+        let width = memory::kept_per_token(&self.layout, adapter);
+        let bytes = tokens as u64 * width * self.blocks.len() as u64 * self.params.dtype.size_in_bytes() as u64;
         bytes > free / 10 * 8
     }
 
@@ -350,11 +348,11 @@ fn trained_rows(batch: &Batch) -> Vec<u32> {
 }
 
 fn compute_type(precision: Precision, device: &Device) -> Result<DType> {
-    match (precision, device) {
-        (Precision::F32, _) => Ok(DType::F32),
-        (Precision::Nf4, _) => bail!("base_precision nf4 is not built yet; set base_precision: bf16 (or f16 on a card without bf16)"),
-        (_, Device::Cpu) => bail!("on the CPU the engine computes in f32 only; set base_precision: f32 (--dtype f32)"),
-        (Precision::Bf16, _) => Ok(DType::BF16),
-        (Precision::F16, _) => Ok(DType::F16),
+    device::check_precision(precision, device::place(device))?;
+    match precision {
+        Precision::F32 => Ok(DType::F32),
+        Precision::Bf16 => Ok(DType::BF16),
+        Precision::F16 => Ok(DType::F16),
+        Precision::Nf4 => bail!("base_precision nf4 has no type to compute in"),
     }
 }

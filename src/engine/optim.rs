@@ -40,9 +40,7 @@ pub struct StepReport {
 impl AdamW {
     /// State for the parameters that are trained now.
     pub fn new(config: &config::Optimizer, model: &Model) -> Result<AdamW> {
-        if config.state == StateType::Int8 {
-            bail!("optimizer state int8 is not built yet; set `state: f32`");
-        }
+        check_state(config.state)?;
         let mut moments = BTreeMap::new();
         for id in model.params.trained() {
             let param = model.params.get(id);
@@ -139,6 +137,14 @@ impl AdamW {
         self.steps =
             steps.first().copied().and_then(|n| u64::try_from(n).ok()).with_context(|| format!("{}: no step count", file.display()))?;
         Ok(())
+    }
+}
+
+/// Fails where the optimiser cannot keep its state in this type.
+pub fn check_state(state: StateType) -> Result<()> {
+    match state {
+        StateType::F32 => Ok(()),
+        StateType::Int8 => bail!("optimizer state int8 is not built yet; set `state: f32`"),
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) fn folder(var: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> 
 }
 
 /// `org/name`, or a name alone as the oldest models have (`gpt2`).
-pub(super) fn is_hub_id(model: &str) -> bool {
+pub fn is_hub_id(model: &str) -> bool {
     let part = |p: &str| {
         !p.is_empty() && !p.starts_with(['.', '-']) && p.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
     };

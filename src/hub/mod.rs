@@ -4,6 +4,7 @@ mod cache;
 mod folder;
 mod header;
 mod pocket;
+mod token;
 mod tuning;
 
 use std::fs;
@@ -14,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::weights::Source;
 
+pub use cache::is_hub_id;
+pub use token::Token;
 pub use tuning::Tuning;
 
 /// A model that was found, checked as far as its headers go, and can be read. Plain data: it travels to the engine thread.

@@ -1,9 +1,10 @@
 //! Agreement with the writer's own edit: of the sentences she cut, how many did the model cut?
 
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
 
 use super::align::{Alignment, Kind, align};
+use super::draw::below;
 
 /// How well the model's cuts agree with the author's, over all sentences of the draft and over the last ones of its paragraphs.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -130,11 +131,6 @@ pub fn interval(choices: &[Choice], statistic: impl Fn(&Table) -> Option<f64>, s
     }
     values.sort_unstable_by(f64::total_cmp);
     Some((quantile(&values, 0.025), quantile(&values, 0.975)))
-}
-
-/// A number below `count`, by Lemire's multiplication. Written out, so that a seed means the same whatever version of a library draws it.
-fn below(rng: &mut ChaCha8Rng, count: usize) -> usize {
-    ((u64::from(rng.next_u32()) * count as u64) >> 32) as usize
 }
 
 /// Quantile `q` of sorted values, linear between neighbours (type 7 of Hyndman and Fan, 1996: the default of R and NumPy).

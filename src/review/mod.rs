@@ -1,14 +1,26 @@
-//! What changed between a draft and a revision, sentence by sentence.
+//! What changed between a draft and a revision, sentence by sentence; and which arm a reader prefers who does not know them.
 //!
 //! [`text`] cuts a piece into paragraphs and sentences; [`align`] says what became of each sentence; [`words`] looks inside the
 //! reworded ones; [`paragraphs`] reads paragraphs and their endings off the alignment; [`shares`] and [`agreement`] turn it into numbers.
-//! Everything here is a pure function of the texts (and, for the intervals, of a seed).
+//! [`lanes`] lays an alignment out for reading, [`head`] puts its numbers in words. [`voice`] measures a text against the writer's own pieces.
+//! These are pure functions of the texts (and, for the intervals, of a seed).
+//!
+//! [`blind`] hides the arms of a prompt behind panes; [`verdict`] records what was decided, in `verdicts.jsonl`, the one file that is
+//! written here; [`tally`] counts it; [`canary_verdict`] says in words what the canaries show.
 
 pub mod agreement;
 pub mod align;
+pub mod blind;
+pub mod canary_verdict;
+mod draw;
+pub mod head;
+pub mod lanes;
 pub mod paragraphs;
 pub mod shares;
+pub mod tally;
 pub mod text;
+pub mod verdict;
+pub mod voice;
 pub mod words;
 
 pub use agreement::{Agreement, Scores, agreement};

@@ -12,9 +12,24 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::private;
+use crate::config::StateType;
 
 /// How many of the latest checkpoints stay, the best one aside. Two, so that a bad disk block in the last does not end a run.
 const KEPT: usize = 2;
+
+/// About how many bytes one checkpoint takes: the trained parameters and their moments, and a little for configs and tokenizer.
+pub fn bytes(trainable: u64, state: StateType) -> u64 {
+    let moments = match state {
+        StateType::F32 => 8,
+        StateType::Int8 => 3,
+    };
+    trainable * (4 + moments) + (1 << 20)
+}
+
+/// How many checkpoints are on the disk at one time, the one that is being written included.
+pub fn most_at_once(keeps_best: bool) -> usize {
+    KEPT + usize::from(keeps_best) + 1
+}
 
 /// Where a run stands, beside its weights and moments. With the data set and the config this is all that a resumed run needs:
 /// the order of an epoch and the dropout of a step are functions of the seed and the step.

@@ -10,6 +10,7 @@ use candle_core::Device;
 use super::checkpoint::Checkpoints;
 use super::inbox::Inbox;
 use super::log::{History, Log};
+use super::priority::Priority;
 use super::protocol::{Command, Ended, Event, Generate, Job, Load, Message, Outcome, Train};
 use super::slot::Slot;
 use super::{generate, journal, train};
@@ -28,13 +29,17 @@ pub struct EngineHandle {
 }
 
 impl EngineHandle {
-    pub fn spawn(want: Want) -> Result<EngineHandle> {
+    /// Starts the thread. Its handle can be given to a thread that passes the events on, while others send by [`Self::commands`].
+    pub fn spawn(want: Want, priority: Priority) -> Result<EngineHandle> {
         let (commands, inbox) = channel();
         let (outbox, events) = channel();
         let thread = thread::Builder::new()
             .name("engine".into())
             .stack_size(STACK)
-            .spawn(move || serve(want, Inbox::new(inbox), &Outbox(outbox)))
+            .spawn(move || {
+                priority.apply();
+                serve(want, Inbox::new(inbox), &Outbox(outbox));
+            })
             .context("the engine thread cannot be started")?;
         Ok(EngineHandle { commands, events, thread: Some(thread) })
     }

@@ -133,7 +133,7 @@ impl Run {
 pub fn check_name(name: &str) -> Result<()> {
     let fits = !name.is_empty() && !name.starts_with(['.', '-']) && name.len() <= 100;
     if !fits || !name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.')) {
-        bail!("`{name}` cannot name a run: use letters, digits, `-`, `_` and `.`");
+        bail!("`{name}` cannot be a name: use letters, digits, `-`, `_` and `.`");
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::checkpoint::{Best, Checkpoints, State};
+use super::checkpoint::{self, Best, Checkpoints, State};
 use super::engine_thread::{Recorder, serve_generate_with};
 use super::generate;
 use super::inbox::Inbox;
@@ -13,7 +13,7 @@ use super::manifest::config_hash;
 use super::plan::{Plan, PlannedStep};
 use super::protocol::{Arm, Eval, Event, Generate, Outcome, Prompt, Saved, Started, Step, Train, now};
 use super::slot::{Kind, Slot, load_weights};
-use crate::config::{KeepBest, Method, StateType};
+use crate::config::{KeepBest, Method};
 use crate::dataset::batch::{Batch, Example};
 use crate::engine::optim::AdamW;
 use crate::engine::schedule::learning_rate;
@@ -121,12 +121,7 @@ impl<'a> Training<'a> {
 
     /// Better to hear of a full disk before the first step than after the fiftieth.
     fn check_room(&self, slot: &Slot) -> Result<()> {
-        let moments = match self.job.config.optimizer.state {
-            StateType::F32 => 8,
-            StateType::Int8 => 3,
-        };
-        let rest = 1 << 20; // configs, tokenizer, headers
-        self.checkpoints.check_room(slot.model.trainable_parameters() * (4 + moments) + rest)
+        self.checkpoints.check_room(checkpoint::bytes(slot.model.trainable_parameters(), self.job.config.optimizer.state))
     }
 
     /// One optimiser step: the loss of all its micro-steps is divided by all their trained tokens, once.

@@ -285,6 +285,10 @@ impl App {
                     let out = self.shared.work.stop_reading();
                     self.follow(out)
                 }
+                Effect::Cancel(index) => {
+                    let out = self.shared.work.cancel(index);
+                    self.follow(out)
+                }
             };
             waiting.extend(more);
         }

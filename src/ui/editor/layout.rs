@@ -2,8 +2,8 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::glyph::{Glyph, glyph};
 use super::text::Place;
+use crate::ui::prose::{Glyph, glyph};
 
 /// A row of the pane: the bytes of a line that it shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,6 @@
 //! the text is for.
 
 mod find;
-mod glyph;
 mod history;
 mod layout;
 mod marks;

@@ -7,11 +7,11 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::glyph::{glyph, visible};
 use super::layout::{Cell, Layout, Row, Spot, cells};
 use super::marks::{Decoration, Kind, Look, Rule};
 use super::steps::blank;
 use super::text::{Place, Text};
+use crate::ui::prose::{glyph, visible};
 
 /// What of the text is on the screen, in rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -3,35 +3,10 @@
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
+use super::glyph::visible;
+
 /// A line of stretches, each with how it is drawn.
 pub type Line<T> = Vec<(T, String)>;
-
-/// The text with every control, bidirectional and invisible character as a visible mark.
-pub fn visible(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            // Line ends and tabs are laid out by the caller, as any white space.
-            '\n' | '\r' | '\t' | '\u{85}' | '\u{2028}' | '\u{2029}' => out.push(' '),
-            '\0'..='\x1f' => out.push(char::from_u32(0x2400 + c as u32).unwrap_or('\u{fffd}')),
-            '\x7f' => out.push('\u{2421}'),
-            '\u{80}'..='\u{9f}'
-            | '\u{ad}'
-            | '\u{61c}'
-            | '\u{180e}'
-            | '\u{200b}'
-            | '\u{200e}'
-            | '\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}' => out.push_str(&format!("⟨U+{:04X}⟩", c as u32)),
-            _ => out.push(c),
-        }
-    }
-    out
-}
 
 /// The columns a text takes up.
 pub fn width(text: &str) -> usize {
@@ -50,6 +25,25 @@ pub fn wrap<T: Copy + PartialEq>(text: &[(T, &str)], columns: usize) -> Vec<Line
     filler.end_word();
     filler.lines.push(filler.line);
     filler.lines
+}
+
+/// The text filled up with spaces to this many columns, or cut where they end, with a mark.
+pub fn fitted(text: &str, columns: usize) -> String {
+    let mut shown = if width(text) <= columns { text.to_owned() } else { cut(text, columns) };
+    shown.push_str(&" ".repeat(columns.saturating_sub(width(&shown))));
+    shown
+}
+
+fn cut(text: &str, columns: usize) -> String {
+    let (mut shown, mut used) = (String::new(), 1);
+    for cluster in text.graphemes(true) {
+        used += cluster.width();
+        if used > columns {
+            break;
+        }
+        shown.push_str(cluster);
+    }
+    if columns > 0 { shown + "…" } else { shown }
 }
 
 struct Filler<T> {
@@ -134,6 +128,17 @@ mod tests {
         check("e\u{301}e\u{301} e\u{301}", 2, &["e\u{301}e\u{301}", "e\u{301}"]);
         check("👨‍👩‍👧 👨‍👩‍👧", 3, &["👨‍👩‍👧", "👨‍👩‍👧"]);
         check("10\u{a0}km far", 6, &["10\u{a0}km", "far"]);
+    }
+
+    #[test]
+    fn texts_are_fitted_to_columns() {
+        let check = |text: &str, columns: usize, expected: &str| assert_eq!(fitted(text, columns), expected, "{text:?} in {columns}");
+        check("thumb", 7, "thumb  ");
+        check("thumb", 5, "thumb");
+        check("two words", 6, "two w…");
+        check("駅で待った", 6, "駅で… ");
+        check("e\u{301}e\u{301}e\u{301}", 2, "e\u{301}…");
+        check("thumb", 0, "");
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
 
-use crate::run::EngineHandle;
 use crate::run::protocol::Command;
+use crate::run::{EngineHandle, Priority, Want};
 use crate::ui::message::Msg;
 
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Engine {
 }
 
 fn start(messages: &Sender<Msg>) -> Result<Started> {
-    let handle = EngineHandle::spawn(crate::run::Want::Auto)?;
+    let handle = EngineHandle::spawn(Want::Auto, Priority::Yielding)?;
     let commands = handle.commands();
     let messages = messages.clone();
     let forwarder = thread::Builder::new()

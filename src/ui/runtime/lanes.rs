@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use anyhow::{Context, Result};
 
 use crate::config::Workspace;
+use crate::run::Priority;
 use crate::ui::message::Msg;
 use crate::ui::tasks::{Desk, Lane, Task};
 
@@ -48,6 +49,7 @@ fn lane(name: &str, workspace: Workspace, messages: Sender<Msg>) -> Result<(Send
         .name(name.into())
         .stack_size(STACK)
         .spawn(move || {
+            Priority::Yielding.apply();
             let mut desk = Desk::new(workspace);
             for task in tasks {
                 let what = format!("{task:?}").chars().take(60).collect::<String>();

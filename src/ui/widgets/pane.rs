@@ -13,7 +13,7 @@ pub fn pane(frame: &mut Frame, area: Rect, theme: &Theme, title: &str, right: &s
     let (rule, name) = match is_focused {
         true => (theme.border_focused, theme.title.patch(theme.accent)),
         // The rule's colour would show through.
-        false => (theme.border, theme.text.fg(Color::Reset).patch(theme.title)),
+        false => (theme.border, theme.title.fg(Color::Reset)),
     };
     let mut block = Block::new().borders(Borders::TOP).border_style(rule).title(Line::from(vec![
         Span::styled(if is_focused { "━ " } else { "─ " }, rule),

@@ -46,9 +46,18 @@ pub fn glyph(cluster: &str, column: usize) -> Glyph<'_> {
     Glyph { text: text.into(), width, mark: true }
 }
 
-/// A line of foreign text that is drawn outside the pane's own text: nothing in it acts on the terminal.
+/// The text with every control, bidirectional and invisible character as a visible mark. Line ends and tabs become blanks: they are
+/// laid out by the caller, as any white space.
 pub fn visible(text: &str) -> String {
-    text.graphemes(true).map(|cluster| glyph(cluster, 0).text).collect()
+    let mut out = String::with_capacity(text.len());
+    for cluster in text.graphemes(true) {
+        match cluster {
+            "\n" | "\r" | "\t" | "\u{85}" | "\u{2028}" | "\u{2029}" => out.push(' '),
+            "\r\n" => out.push_str("  "),
+            cluster => out.push_str(&glyph(cluster, 0).text),
+        }
+    }
+    out
 }
 
 /// Directional controls, and characters without a look of their own. Joiners and variation selectors inside a cluster are not among them.
