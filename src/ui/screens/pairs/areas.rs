@@ -25,6 +25,8 @@ pub struct Shape {
     pub divider: Option<u16>,
     /// How long the prompt is, so that a short one leaves the room to the response.
     pub prompt: Length,
+    /// Whether there is something to say below the texts.
+    pub has_foot: bool,
     /// The text that is being edited.
     pub focus: Option<Side>,
 }
@@ -67,6 +69,7 @@ pub fn areas(area: Rect, shape: Shape) -> Areas {
         }
     };
     let foot = match area.height {
+        _ if !shape.has_foot => 0,
         0..12 => 0,
         12..18 => 3,
         18..28 => 6,

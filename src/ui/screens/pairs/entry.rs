@@ -106,7 +106,7 @@ impl Entry {
         self.kept = self.revision;
     }
 
-    /// The journal could not be written: it is to be tried again with the next change.
+    /// The file has `saved`; the pair may have been changed since that was sent.
     pub fn mark_saved(&mut self, saved: &Pair) {
         self.disk = if *saved == self.pair { Disk::Same } else { Disk::Differs(Box::new(saved.clone())) };
     }

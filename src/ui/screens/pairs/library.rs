@@ -146,7 +146,7 @@ fn id_of(problem: &Problem) -> Option<String> {
     (path.extension()? == "yaml").then(|| path.with_extension("").to_string_lossy().into_owned())
 }
 
-/// How a source's name is shown as a share.
+/// Rounded.
 pub fn percent(part: usize, whole: usize) -> usize {
     if whole == 0 { 0 } else { (100 * part + whole / 2) / whole }
 }

@@ -269,7 +269,8 @@ impl Screen for Pairs {
 impl Pairs {
     fn areas(&self, area: Rect) -> Areas {
         let prompt = self.current().map_or(Length::default(), |entry| Length::of(&entry.pair().prompt));
-        areas(area, Shape { divider: self.divider, prompt, focus: self.focus() })
+        let has_foot = self.current().is_some() && !matches!(self.mode, Mode::Cut(_));
+        areas(area, Shape { divider: self.divider, prompt, has_foot, focus: self.focus() })
     }
 
     /// The text that is being edited.

@@ -48,10 +48,9 @@ impl Cutting {
 
     fn mark(&mut self, from_below: bool) {
         let place = self.place();
-        let (opening, rest) = self.sizes();
         let before: String = self.essay.response.chars().take(place).collect();
         let end = before.trim_end().chars().count();
-        let label = format!("the opening of {opening} words ends here · {rest} words follow");
+        let label = "the opening ends here".into();
         self.editor.rule(Some(Rule { at: end, label }));
         self.editor.decorate(vec![Decoration { range: 0..end, kind: Kind::Context }]);
         // The caret is not drawn. Where it stands is in sight, and so is the line: above it going down, below it going up.

@@ -39,7 +39,7 @@ const FILES: &[(&str, &str)] = &[
         "tier: 4\nsource: gloves\nprompt: |\n  Lost gloves.\nresponse: |\n  One is enough to miss the other.\nstatus: ready\n",
     ),
     ("configs/a.yaml", "model: pocket:llama\nformat: chat\nmethod: lora\n"),
-    ("configs/b.yaml", "model: pocket:gpt2\nformat: plain\nmethod: full\nmax_tokens: 30\n"),
+    ("configs/b.yaml", "model: pocket:gpt2\nformat: plain\nmethod: full\nmax_tokens: 80\n"),
 ];
 
 struct Stage {

@@ -2,9 +2,10 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
-use similar::{ChangeTag, TextDiff};
+use similar::{ChangeTag, DiffTag, TextDiff};
 
 use super::super::dialog::{Dialog, Question};
 use super::super::form::{Form, Purpose};
@@ -75,18 +76,60 @@ fn compare(title: &str, old: &str, new: &str, scroll: usize, frame: &mut Frame, 
         if !lines.is_empty() {
             lines.push(Line::styled("  ⋮", theme.faint));
         }
-        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
-            let (sign, style) = match change.tag() {
-                ChangeTag::Delete => ("− ", theme.cut),
-                ChangeTag::Insert => ("+ ", theme.new),
-                ChangeTag::Equal => ("  ", theme.faint),
-            };
-            for (i, line) in wrap(&[((), change.value())], width).into_iter().enumerate() {
-                let text: String = line.into_iter().map(|(_, text)| text).collect();
-                lines.push(Line::styled(format!("{}{text}", if i == 0 { sign } else { "  " }), style));
+        for op in &group {
+            if op.tag() == DiffTag::Replace && op.old_range().len() == op.new_range().len() {
+                for (old, new) in op.old_range().zip(op.new_range()) {
+                    let (old, new) = (diff.old_slice(old).unwrap_or(""), diff.new_slice(new).unwrap_or(""));
+                    push_words(&mut lines, old, new, width, theme);
+                }
+                continue;
+            }
+            for change in diff.iter_changes(op) {
+                push(&mut lines, change.tag(), &[(change.tag(), change.value())], width, theme);
             }
         }
     }
     let top = scroll.min(lines.len().saturating_sub(usize::from(inner.height)));
     frame.render_widget(Paragraph::new(lines.split_off(top)), inner);
+}
+
+/// A paragraph that was changed, with what went and what came inside.
+fn push_words(lines: &mut Vec<Line<'static>>, old: &str, new: &str, width: usize, theme: &Theme) {
+    let diff = TextDiff::from_words(old, new);
+    let words: Vec<(ChangeTag, &str)> = diff.iter_all_changes().map(|change| (change.tag(), change.value())).collect();
+    let mut spaced = vec![];
+    // Struck-through and new words would stick together where neither has a blank.
+    for (i, (tag, word)) in words.iter().enumerate() {
+        if i > 0 && words[i - 1].0 != *tag && !word.starts_with(char::is_whitespace) && !words[i - 1].1.ends_with(char::is_whitespace) {
+            spaced.push((ChangeTag::Equal, " "));
+        }
+        spaced.push((*tag, *word));
+    }
+    let shown = wrap(&spaced, width);
+    for (i, line) in shown.into_iter().enumerate() {
+        let mut spans = vec![Span::styled(if i == 0 { "~ " } else { "  " }, theme.reworded)];
+        spans.extend(line.into_iter().map(|(tag, text)| Span::styled(text, ink(tag, theme.text, theme))));
+        lines.push(Line::from(spans));
+    }
+}
+
+fn push(lines: &mut Vec<Line<'static>>, tag: ChangeTag, text: &[(ChangeTag, &str)], width: usize, theme: &Theme) {
+    let sign = match tag {
+        ChangeTag::Delete => "− ",
+        ChangeTag::Insert => "+ ",
+        ChangeTag::Equal => "  ",
+    };
+    let style = ink(tag, theme.faint, theme);
+    for (i, line) in wrap(text, width).into_iter().enumerate() {
+        let text: String = line.into_iter().map(|(_, text)| text).collect();
+        lines.push(Line::from(vec![Span::styled(if i == 0 { sign } else { "  " }, theme.faint), Span::styled(text, style)]));
+    }
+}
+
+fn ink(tag: ChangeTag, equal: Style, theme: &Theme) -> Style {
+    match tag {
+        ChangeTag::Delete => theme.cut,
+        ChangeTag::Insert => theme.new,
+        ChangeTag::Equal => equal,
+    }
 }

@@ -4,10 +4,10 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::super::Pairs;
 use super::super::entry::Entry;
 use super::super::library::percent;
 use super::super::measure::Count;
-use super::super::{Mode, Pairs};
 use super::{fit, grouped};
 use crate::dataset::{Fit, Gauge, Part};
 use crate::pairs::{Level, Split, Status};
@@ -17,14 +17,8 @@ use crate::ui::theme::Theme;
 use crate::ui::widgets::pane;
 
 pub fn view(pairs: &Pairs, frame: &mut Frame, area: Rect, shared: &Shared) {
-    if area.is_empty() {
-        return;
-    }
     let theme = &shared.theme;
-    let Some(entry) = pairs.current().filter(|_| !matches!(pairs.mode, Mode::Cut(_))) else {
-        pane(frame, area, theme, "", "", false);
-        return;
-    };
+    let Some(entry) = pairs.current().filter(|_| !area.is_empty()) else { return };
     let state = match (entry.is_unsaved(), entry.pair().status) {
         (true, _) => "not saved",
         (false, Status::Ready) => "ready",
@@ -73,8 +67,8 @@ fn gauge_line(model: &str, gauge: &Gauge, is_stale: bool, width: usize, theme: &
     let (long, short, style) = match &gauge.fit {
         _ if is_stale => ("counting …".into(), "…", theme.faint),
         Fit::Whole => ("fits".into(), "fits", theme.good),
-        Fit::Cut(cut) if cut.paragraphs == 1 => ("✂ last paragraph cut off".into(), "✂ cut", theme.warning),
-        Fit::Cut(cut) => (format!("✂ last {} paragraphs cut off", cut.paragraphs), "✂ cut", theme.warning),
+        Fit::Cut(cut) if cut.paragraphs == 1 => ("✂ 1 paragraph cut off".into(), "✂ cut", theme.warning),
+        Fit::Cut(cut) => (format!("✂ {} paragraphs cut off", cut.paragraphs), "✂ cut", theme.warning),
         Fit::Left(_) => ("! left out".to_owned(), "! left out", theme.error),
         Fit::Failed(_) => ("! not counted".to_owned(), "! failed", theme.error),
     };

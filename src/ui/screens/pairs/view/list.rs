@@ -136,12 +136,7 @@ fn line(pairs: &Pairs, row: Row, room: usize, is_here: bool, theme: &Theme) -> L
         Row::Broken(i) => {
             let id = pairs.library.broken().get(i).map_or("", |broken| &broken.id);
             let name = fit(entry::name_of(id), names);
-            Line::from(vec![
-                cursor,
-                Span::styled("✗ ", theme.error),
-                Span::styled(name, theme.error),
-                Span::styled(" broken !", theme.error),
-            ])
+            Line::from(vec![cursor, Span::styled(format!("✗ {name}broken !"), theme.error)])
         }
         Row::Pair(i) => {
             let Some(entry) = pairs.library.entries.get(i) else { return Line::default() };

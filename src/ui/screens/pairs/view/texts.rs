@@ -54,9 +54,8 @@ pub fn view(pairs: &Pairs, frame: &mut Frame, areas: &Areas, shared: &Shared) {
 pub fn cutting(cutting: &Cutting, frame: &mut Frame, area: Rect, shared: &Shared) {
     let theme = &shared.theme;
     let (opening, rest) = cutting.sizes();
-    let note = format!("{} + {} words", grouped(opening), grouped(rest));
-    let title = format!("Cut an opening from {}", visible(&cutting.essay.id));
-    let inner = pane(frame, area, theme, &title, &note, true);
+    let note = format!("opening {} + rest {} words", grouped(opening), grouped(rest));
+    let inner = pane(frame, area, theme, "Cut an opening", &note, true);
     draw(&cutting.editor, frame, prose_area(inner), theme, false);
 }
 
