@@ -45,6 +45,8 @@ pub enum Effect {
     /// End the work under way: a run after its step with a checkpoint, samples at once.
     StopTraining,
     StopReading,
+    /// Takes the order at this place out of the queue.
+    Cancel(usize),
 }
 
 impl Effect {

@@ -164,6 +164,7 @@ pub enum Action {
     StopGenerating,
     FreePrompt,
     Pick,
+    ComparePicks,
     Blind,
     ScrollTogether,
     Zoom,

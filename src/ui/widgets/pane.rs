@@ -2,6 +2,7 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::Color;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders};
 
@@ -11,7 +12,8 @@ use crate::ui::theme::Theme;
 pub fn pane(frame: &mut Frame, area: Rect, theme: &Theme, title: &str, right: &str, is_focused: bool) -> Rect {
     let (rule, name) = match is_focused {
         true => (theme.border_focused, theme.title.patch(theme.accent)),
-        false => (theme.border, theme.title),
+        // The rule's colour would show through.
+        false => (theme.border, theme.title.fg(Color::Reset)),
     };
     let mut block = Block::new().borders(Borders::TOP).border_style(rule).title(Line::from(vec![
         Span::styled(if is_focused { "━ " } else { "─ " }, rule),

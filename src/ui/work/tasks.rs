@@ -99,7 +99,8 @@ fn in_words<T>(result: Result<T>) -> Result<T, String> {
 fn prepare(desk: &Desk, order: &TrainOrder) -> Result<Prepared> {
     match &order.resume {
         None => Prepared::new(&desk.workspace, order.config.clone(), desk.workspace.templates()?, order.only.clone()),
-        Some(folder) => resume::prepare(&desk.workspace, &Run::open(folder)?, None),
+        // By its own values: they may have been edited here, and never have stood in a file.
+        Some(folder) => resume::prepare(&desk.workspace, &Run::open(folder)?, Some(order.config.clone())),
     }
 }
 

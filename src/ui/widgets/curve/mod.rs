@@ -107,7 +107,10 @@ impl Widget for &Chart<'_> {
         if self.has_axes {
             plot.draw_scale(area, buffer, self.theme);
         }
-        plot.draw_rules(self.rules, self.has_axes, buffer, self.theme);
+        let named = plot.draw_rules(self.rules, self.has_axes, buffer, self.theme);
+        if self.has_axes {
+            plot.draw_last_step(self.steps, named, buffer, self.theme);
+        }
         let mut grid = Grid::new(inner.width, inner.height);
         for series in self.series {
             grid.draw(series.points.iter().filter(|(_, y)| y.is_finite()).map(|&point| plot.dot(point)), series.look, series.style);
@@ -162,8 +165,8 @@ impl Plot<'_> {
         }
     }
 
-    /// Rules whose names would run into one another stand without them.
-    fn draw_rules(&self, rules: &[(f64, String)], has_names: bool, buffer: &mut Buffer, theme: &Theme) {
+    /// Rules whose names would run into one another stand without them. Returns the first column right of the names.
+    fn draw_rules(&self, rules: &[(f64, String)], has_names: bool, buffer: &mut Buffer, theme: &Theme) -> u16 {
         let mut free = self.inner.x;
         for (x, name) in rules {
             let at = self.inner.x + (self.dot((*x, 0.0)).0 / 2) as u16;
@@ -175,6 +178,16 @@ impl Plot<'_> {
                 buffer.set_string(at, self.inner.bottom(), name, theme.faint);
                 free = end + 1;
             }
+        }
+        free
+    }
+
+    /// The number at the right end of the x axis.
+    fn draw_last_step(&self, steps: usize, free: u16, buffer: &mut Buffer, theme: &Theme) {
+        let text = format!("step {steps}");
+        let at = self.inner.right().saturating_sub(text.len() as u16);
+        if at > free {
+            buffer.set_string(at, self.inner.bottom(), text, theme.faint);
         }
     }
 
