@@ -148,5 +148,5 @@ fn id_of(problem: &Problem) -> Option<String> {
 
 /// Rounded.
 pub fn percent(part: usize, whole: usize) -> usize {
-    if whole == 0 { 0 } else { (100 * part + whole / 2) / whole }
+    (100 * part + whole / 2).checked_div(whole).unwrap_or(0)
 }
