@@ -130,11 +130,6 @@ impl Library {
         self.survey.leak.as_deref()
     }
 
-    /// What there is to say about a pair as it is now.
-    pub fn findings(&self, pair: &Pair) -> Vec<Finding> {
-        crate::pairs::findings_of(pair, &self.survey.findings)
-    }
-
     pub fn unsaved(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(|entry| entry.is_unsaved())
     }

@@ -49,7 +49,7 @@ fn lines(pairs: &Pairs, entry: &Entry, width: usize, height: usize, theme: &Them
         Fit::Failed(error) if !is_stale => Some((Level::Error, format!("{model}: {error}"))),
         _ => None,
     });
-    let findings = pairs.library.findings(entry.pair()).into_iter().map(|finding| (finding.level, finding.message));
+    let findings = shown.map_or(&[][..], |shown| shown.findings).iter().map(|finding| (finding.level, finding.message.clone()));
     let mut problems: Vec<(Level, String)> = findings.chain(left_out).collect();
     problems.sort_by_key(|(level, _)| *level);
     let missing: Vec<&str> = counts.iter().filter(|count| count.gauge.is_err()).map(|count| count.model.as_str()).collect();
