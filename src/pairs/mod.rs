@@ -21,5 +21,5 @@ pub use load::{LoadedPair, from_yaml, load, open, open_all};
 pub use opening::{opening, splits};
 pub use pair::{Pair, Split, Status, Tier};
 pub use problem::{Level, Problem};
-pub use save::{Conflict, Fingerprint, SaveError, Undo, discard, file_of, move_to_tier, save};
+pub use save::{Conflict, Fingerprint, SaveError, Undo, discard, file_of, move_to_tier, remove, rename, save};
 pub use unsaved::{Journal, Unsaved, recoverable};

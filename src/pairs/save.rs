@@ -80,17 +80,32 @@ pub fn discard(pairs: &Path, loaded: &LoadedPair) -> Result<Undo, SaveError> {
 /// The new file is written before the old one goes, so that a crash in between leaves both. Where the old file was changed since
 /// it was read, nothing is moved.
 pub fn move_to_tier(pairs: &Path, loaded: &LoadedPair, tier: Tier) -> Result<(LoadedPair, Undo), SaveError> {
-    let file = file_of(pairs, &loaded.pair.id);
     let id = numbered(tier, name_of(&loaded.pair.id), |id| file_of(pairs, id).exists());
-    let pair = Pair { id, tier, ..loaded.pair.clone() };
+    relocate(pairs, loaded, Pair { id, tier, ..loaded.pair.clone() })
+}
+
+/// Gives a pair another id, in the tier that the id names. An id that is taken is refused; otherwise as [`move_to_tier`].
+pub fn rename(pairs: &Path, loaded: &LoadedPair, id: &str) -> Result<LoadedPair, SaveError> {
+    let folder = id.split_once('/').map_or("", |(folder, _)| folder);
+    let tier = Tier::ALL.into_iter().find(|tier| tier.folder() == folder).unwrap_or(loaded.pair.tier);
+    relocate(pairs, loaded, Pair { id: id.to_owned(), tier, ..loaded.pair.clone() }).map(|(loaded, _)| loaded)
+}
+
+/// Removes the file of a pair that was made by mistake, if it is as it was read.
+pub fn remove(pairs: &Path, loaded: &LoadedPair) -> Result<(), SaveError> {
+    remove_unchanged(&file_of(pairs, &loaded.pair.id), loaded.fingerprint, to_yaml(&loaded.pair).as_bytes())
+}
+
+fn relocate(pairs: &Path, loaded: &LoadedPair, pair: Pair) -> Result<(LoadedPair, Undo), SaveError> {
+    let file = file_of(pairs, &loaded.pair.id);
     let text = to_yaml(&pair);
     let before = unchanged(&file, loaded.fingerprint, text.as_bytes())?.unwrap_or_default();
     let fingerprint = save(pairs, &pair, Fingerprint::Absent)?;
     let moved = Moved { file: file_of(pairs, &pair.id), state: fingerprint };
-    if let Err(error) = remove(&file, loaded.fingerprint, text.as_bytes()) {
+    if let Err(error) = remove_unchanged(&file, loaded.fingerprint, text.as_bytes()) {
         // The pair stays where it was, if it is still there. A copy too many is better than a loss.
         if file.exists() {
-            let _ = remove(&moved.file, moved.state, text.as_bytes());
+            let _ = remove_unchanged(&moved.file, moved.state, text.as_bytes());
         }
         return Err(error);
     }
@@ -121,7 +136,7 @@ impl Undo {
         }
         let fingerprint = replace(&self.file, &self.before, self.after)?;
         if let Some(Moved { file, state }) = &self.moved {
-            remove(file, *state, &self.before)?;
+            remove_unchanged(file, *state, &self.before)?;
         }
         Ok(fingerprint)
     }
@@ -140,7 +155,7 @@ fn unchanged(file: &Path, read: Fingerprint, mine: &[u8]) -> Result<Option<Vec<u
 }
 
 /// Removes a file, if it still is as `read` says.
-fn remove(file: &Path, read: Fingerprint, mine: &[u8]) -> Result<(), SaveError> {
+fn remove_unchanged(file: &Path, read: Fingerprint, mine: &[u8]) -> Result<(), SaveError> {
     unchanged(file, read, mine)?;
     remove_file(file).map_err(|cause| failed(file, cause))
 }

@@ -47,6 +47,22 @@ pub fn find_model(workspace: &Path, model: &str, revision: &str) -> Result<(Mode
     Ok((files, spec, text))
 }
 
+/// What a model's `config.json` alone says of its outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Names its arms: see [`Arm::named`](super::protocol::Arm::named).
+    pub short_name: &'static str,
+    /// Positions for prompt and output together.
+    pub context: usize,
+}
+
+/// As [`find_model`], without reading the tokenizer.
+pub fn find_shape(workspace: &Path, model: &str, revision: &str) -> Result<Shape> {
+    let files = ModelFiles::resolve(model, revision, &Search::from_env(workspace))?;
+    let spec = Spec::parse(&files.config_json()?).with_context(|| format!("{model}: its config.json"))?;
+    Ok(Shape { short_name: spec.short_name(), context: spec.context() })
+}
+
 impl Prepared {
     /// Prepares a run of `config` on the workspace's ready pairs, or on `only` these.
     pub fn new(workspace: &Workspace, config: Config, templates: Templates, only: Option<Vec<String>>) -> Result<Prepared> {

@@ -8,7 +8,7 @@ use crate::config::{self, Canary};
 use crate::dataset::Encoder;
 
 /// A model with fewer positions is not given prompts that ask for a long piece.
-const LONG_PIECE: usize = 2048;
+pub const LONG_PIECE: usize = 2048;
 
 /// Prompts that can be answered, and sentences about those that cannot be, or not at full length.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -161,7 +161,11 @@ impl App {
         match answer {
             Answer::Stay | Answer::Close => vec![],
             Answer::Run(action) => self.act(action),
-            Answer::Quit => vec![Effect::Do(Io::Quit)],
+            Answer::Quit => {
+                let mut effects = self.each(|screen, shared| screen.keep_all(shared));
+                effects.push(Effect::Do(Io::Quit));
+                effects
+            }
             Answer::SaveAndQuit => {
                 self.is_leaving = true;
                 self.each(|screen, shared| screen.save_all(shared))

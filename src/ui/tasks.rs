@@ -18,12 +18,13 @@ pub enum Lane {
 pub struct Desk {
     pub workspace: Workspace,
     pub pairs: pairs::Desk,
+    pub runs: runs::Desk,
     pub train: train::Desk,
 }
 
 impl Desk {
     pub fn new(workspace: Workspace) -> Desk {
-        Desk { workspace, pairs: pairs::Desk::default(), train: train::Desk::default() }
+        Desk { workspace, pairs: pairs::Desk::default(), runs: runs::Desk::default(), train: train::Desk::default() }
     }
 }
 

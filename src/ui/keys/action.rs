@@ -23,6 +23,8 @@ pub enum Context {
     /// Scoring arms by the rubric.
     Rate,
     Diff,
+    /// The writer's own drafts, to be compared with what she made of them.
+    Drafts,
     Runs,
 }
 
@@ -46,6 +48,7 @@ impl Context {
             Context::Review => "Review",
             Context::Rate => "Scoring",
             Context::Diff => "Diff",
+            Context::Drafts => "Your own drafts",
             Context::Runs => "Runs",
         }
     }
@@ -161,6 +164,7 @@ pub enum Action {
     StopGenerating,
     FreePrompt,
     Pick,
+    ComparePicks,
     Blind,
     ScrollTogether,
     Zoom,

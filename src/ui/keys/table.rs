@@ -40,6 +40,7 @@ pub const TABLE: &[Entry] = &[
     entry(C::Pairs, A::DiscardPair, "discard-pair", &["x", "delete"], "discard", "Discard the pair (its file stays; undo brings it back)"),
     entry(C::Pairs, A::PreviousTier, "previous-tier", &["left", "h"], "", "The tier before"),
     entry(C::Pairs, A::NextTier, "next-tier", &["right", "l"], "", "The next tier"),
+    entry(C::Pairs, A::Cancel, "clear-filter", &["esc"], "", "Show all pairs of the tier again"),
     entry(C::Pairs, A::Sort, "sort", &["s"], "sort", "Sort by name, source, length, status or problems"),
     entry(C::Pairs, A::CycleSplit, "cycle-split", &["v"], "", "Hold the pair out for validation, train on it, or let the program decide"),
     entry(C::Pairs, A::DuplicatePair, "duplicate-pair", &["y"], "", "Make a copy of the pair"),
@@ -129,6 +130,7 @@ pub const TABLE: &[Entry] = &[
     entry(C::Review, A::PreviousSample, "previous-sample", &["["], "", "The sample before"),
     entry(C::Review, A::NextSample, "next-sample", &["]"], "samples", "The next sample"),
     entry(C::Review, A::Pick, "pick", &["p"], "pick", "Pick this sample as the arm's best"),
+    entry(C::Review, A::ComparePicks, "compare-picks", &["P"], "picks", "Read the picked samples side by side, or one sample of each arm again"),
     entry(C::Review, A::Blind, "blind", &["b"], "blind", "Read blind: arms shuffled, names hidden until the verdict"),
     entry(C::Review, A::ScoreArms, "score-arms", &["r"], "rubric", "Score the arm by the rubric"),
     entry(C::Review, A::Best, "best", &["w"], "best", "This pane is the best of them"),
@@ -140,6 +142,9 @@ pub const TABLE: &[Entry] = &[
     entry(C::Review, A::FreePrompt, "free-prompt", &["f"], "new prompt", "Ask something of your own"),
     entry(C::Review, A::ScrollTogether, "scroll-together", &["s"], "", "Scroll the panes together or apart"),
     entry(C::Review, A::Zoom, "zoom", &["z"], "zoom", "One pane alone, or all"),
+    entry(C::Review, A::NextPane, "next-arm-pane", &["right", "l"], "", "To the next pane"),
+    entry(C::Review, A::PreviousPane, "previous-arm-pane", &["left", "h"], "", "To the pane before"),
+    entry(C::Review, A::Reload, "reload-samples", &["ctrl-o"], "", "Read runs, samples and verdicts from disk again"),
 
     entry(C::Diff, A::NextChange, "next-change", &["n", "right"], "next", "The next change"),
     entry(C::Diff, A::PreviousChange, "previous-change", &["N", "left"], "previous", "The change before"),
@@ -147,6 +152,10 @@ pub const TABLE: &[Entry] = &[
     entry(C::Diff, A::PreviousSample, "previous-diff-sample", &["["], "", "The sample before"),
     entry(C::Diff, A::NextSample, "next-diff-sample", &["]"], "samples", "The next sample"),
     entry(C::Diff, A::WritersLane, "writers-lane", &["w"], "writer's lane", "Show the writer's finished text as a third lane"),
+    entry(C::Diff, A::Leave, "leave-diff", &["esc"], "own drafts", "To the list of your own drafts"),
+
+    entry(C::Drafts, A::Accept, "open-draft", &["enter"], "compare", "Compare the draft with what you made of it"),
+    entry(C::Drafts, A::Reload, "reload-drafts", &["ctrl-o"], "", "Read the pairs from disk again"),
 
     entry(C::Runs, A::OpenRun, "open-run", &["enter"], "review", "Open the run in Review"),
     entry(C::Runs, A::MarkRun, "mark-run", &["space"], "mark", "Mark the run for comparison"),
@@ -155,6 +164,7 @@ pub const TABLE: &[Entry] = &[
     entry(C::Runs, A::ResumeRun, "resume-run", &["R"], "resume", "Go on with this run"),
     entry(C::Runs, A::Reload, "reload-runs", &["ctrl-o"], "", "Look for runs on disk again"),
     entry(C::Runs, A::Filter, "filter-runs", &["/"], "filter", "Show only the runs that match what you type"),
+    entry(C::Runs, A::Leave, "leave-runs", &["esc"], "", "Back to the list; there, to all runs without marks"),
 
     entry(C::Dialog, A::Up, "dialog-up", &["up", "k", "shift-tab"], "", "The answer above"),
     entry(C::Dialog, A::Down, "dialog-down", &["down", "j", "tab"], "", "The answer below"),

@@ -1,7 +1,8 @@
 //! Prose for the terminal: wrapped by what characters take up, with nothing in it that could act on the terminal.
 
 mod glyph;
+pub mod lanes;
 mod wrap;
 
 pub use glyph::{Glyph, glyph, visible};
-pub use wrap::{Line, width, wrap};
+pub use wrap::{Line, fitted, width, wrap};

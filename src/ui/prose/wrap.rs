@@ -27,6 +27,25 @@ pub fn wrap<T: Copy + PartialEq>(text: &[(T, &str)], columns: usize) -> Vec<Line
     filler.lines
 }
 
+/// The text filled up with spaces to this many columns, or cut where they end, with a mark.
+pub fn fitted(text: &str, columns: usize) -> String {
+    let mut shown = if width(text) <= columns { text.to_owned() } else { cut(text, columns) };
+    shown.push_str(&" ".repeat(columns.saturating_sub(width(&shown))));
+    shown
+}
+
+fn cut(text: &str, columns: usize) -> String {
+    let (mut shown, mut used) = (String::new(), 1);
+    for cluster in text.graphemes(true) {
+        used += cluster.width();
+        if used > columns {
+            break;
+        }
+        shown.push_str(cluster);
+    }
+    if columns > 0 { shown + "…" } else { shown }
+}
+
 struct Filler<T> {
     columns: usize,
     lines: Vec<Line<T>>,
@@ -109,6 +128,17 @@ mod tests {
         check("e\u{301}e\u{301} e\u{301}", 2, &["e\u{301}e\u{301}", "e\u{301}"]);
         check("👨‍👩‍👧 👨‍👩‍👧", 3, &["👨‍👩‍👧", "👨‍👩‍👧"]);
         check("10\u{a0}km far", 6, &["10\u{a0}km", "far"]);
+    }
+
+    #[test]
+    fn texts_are_fitted_to_columns() {
+        let check = |text: &str, columns: usize, expected: &str| assert_eq!(fitted(text, columns), expected, "{text:?} in {columns}");
+        check("thumb", 7, "thumb  ");
+        check("thumb", 5, "thumb");
+        check("two words", 6, "two w…");
+        check("駅で待った", 6, "駅で… ");
+        check("e\u{301}e\u{301}e\u{301}", 2, "e\u{301}…");
+        check("thumb", 0, "");
     }
 
     #[test]

@@ -1,30 +1,368 @@
-//! The Review screen.
+//! The Review screen: every arm's answer to one prompt, read side by side and, until the verdict is in, blind.
 
-use ratatui::Frame;
-use ratatui::layout::Rect;
-
-use crate::ui::keys::{Action, Context};
-use crate::ui::message::Effect;
-use crate::ui::screen::{Screen, Shared};
-use crate::ui::widgets::pane;
-
+mod asking;
+mod columns;
+mod draft;
+mod judge;
+mod layout;
+mod moving;
+mod shelf;
+mod spread;
 mod tasks;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use ratatui::Frame;
+use ratatui::layout::{Position, Rect};
+
+use crate::ui::keys::{Action, Chord, Context, Keymap};
+use crate::ui::message::{Effect, Open};
+use crate::ui::screen::{Screen, Shared};
+use crate::ui::widgets::LineInput;
+use crate::ui::work::News;
+use columns::Columns;
+use draft::Draft;
+use layout::{Areas, Wanted};
+use shelf::{Prompt, Shelf};
+use spread::{At, Content, Spread};
 
 pub use tasks::{Done, Task};
 
-#[derive(Debug, Default)]
-pub struct Review {}
+/// A prompt and what was read of it.
+type Place = (String, At);
+
+#[derive(Debug)]
+pub struct Review {
+    /// The runs asked for; none means the latest of each model.
+    wanted: Vec<PathBuf>,
+    shelf: Option<Shelf>,
+    /// Why there is no shelf.
+    error: Option<String>,
+    is_reading_disk: bool,
+    /// What was asked for changed while the disk was read.
+    is_stale: bool,
+    /// Prompts of the writer's own that nothing was drawn of yet.
+    own: Vec<Prompt>,
+    cursor: usize,
+    focus: Focus,
+    /// The pane that keys are about, whether or not it has the focus.
+    pane: usize,
+    at: At,
+    wants_blind: bool,
+    /// What was read with the names beside it before a verdict.
+    seen: BTreeSet<Place>,
+    drafts: BTreeMap<Place, Draft>,
+    /// Verdicts on their way to disk.
+    under_way: BTreeMap<Place, Draft>,
+    mode: Mode,
+    is_zoomed: bool,
+    scrolls_together: bool,
+    /// The first row of each pane, as asked for; `columns` knows how far there is text.
+    tops: [usize; 4],
+    columns: Columns,
+    /// When the first token came of what is being drawn, and how many came a second.
+    pace: Option<(Instant, f64)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Focus {
+    Prompts,
+    Panes,
+}
+
+#[derive(Debug)]
+enum Mode {
+    Reading,
+    /// The dimension under the cursor.
+    Rating(usize),
+    Comment(LineInput),
+    Prompt(LineInput),
+}
+
+impl Default for Review {
+    fn default() -> Review {
+        Review {
+            wanted: vec![],
+            shelf: None,
+            error: None,
+            is_reading_disk: false,
+            is_stale: false,
+            own: vec![],
+            cursor: 0,
+            focus: Focus::Prompts,
+            pane: 0,
+            at: At::Sample(0),
+            wants_blind: true,
+            seen: BTreeSet::new(),
+            drafts: BTreeMap::new(),
+            under_way: BTreeMap::new(),
+            mode: Mode::Reading,
+            is_zoomed: false,
+            scrolls_together: true,
+            tops: [0; 4],
+            columns: Columns::default(),
+            pace: None,
+        }
+    }
+}
 
 impl Screen for Review {
     fn contexts(&self) -> Vec<Context> {
-        vec![Context::Review, Context::List]
+        match self.mode {
+            Mode::Reading => vec![Context::Review, Context::List],
+            Mode::Rating(_) => vec![Context::Rate, Context::Review, Context::List],
+            Mode::Comment(_) | Mode::Prompt(_) => vec![Context::Line],
+        }
     }
 
-    fn act(&mut self, _action: Action, _shared: &Shared) -> Vec<Effect> {
+    fn act(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
+        let effects = match self.mode {
+            Mode::Comment(_) | Mode::Prompt(_) => self.act_on_line(action, shared),
+            Mode::Rating(_) | Mode::Reading => self.act_on_texts(action, shared),
+        };
+        self.note_what_is_seen(shared);
+        effects
+    }
+
+    fn on_key(&mut self, chord: Chord, _shared: &Shared) -> Vec<Effect> {
+        if let Mode::Comment(line) | Mode::Prompt(line) = &mut self.mode {
+            line.on_key(chord);
+        }
         vec![]
     }
 
+    fn on_paste(&mut self, text: &str, _shared: &Shared) -> Vec<Effect> {
+        if let Mode::Comment(line) | Mode::Prompt(line) = &mut self.mode {
+            line.insert(text);
+        }
+        vec![]
+    }
+
+    fn on_mouse(&mut self, mouse: MouseEvent, area: Rect, shared: &Shared) -> Vec<Effect> {
+        if matches!(self.mode, Mode::Comment(_) | Mode::Prompt(_)) {
+            return vec![];
+        }
+        let areas = self.areas(area, shared);
+        let at = Position::new(mouse.column, mouse.row);
+        let pane = areas.panes.iter().find(|(_, rect)| rect.contains(at)).map(|(pane, _)| *pane);
+        let in_list = areas.list.filter(|list| list.contains(at));
+        match (mouse.kind, pane, in_list) {
+            (MouseEventKind::Down(MouseButton::Left), Some(pane), _) => (self.focus, self.pane) = (Focus::Panes, pane),
+            (MouseEventKind::Down(MouseButton::Left), _, Some(list)) => {
+                self.focus = Focus::Prompts;
+                if let Some(prompt) = self.prompt_at(list, at.y) {
+                    self.go_to(prompt);
+                }
+            }
+            (MouseEventKind::ScrollUp, Some(pane), _) => self.scroll(pane, -3),
+            (MouseEventKind::ScrollDown, Some(pane), _) => self.scroll(pane, 3),
+            (MouseEventKind::ScrollUp, _, Some(_)) => self.go_to(self.cursor.saturating_sub(1)),
+            (MouseEventKind::ScrollDown, _, Some(_)) => self.go_to(self.cursor + 1),
+            _ => {}
+        }
+        self.note_what_is_seen(shared);
+        vec![]
+    }
+
+    fn on_show(&mut self, _shared: &Shared) -> Vec<Effect> {
+        self.read_disk()
+    }
+
+    fn on_open(&mut self, open: Open, _shared: &Shared) -> Vec<Effect> {
+        let Open::Review(runs) = open else { return vec![] };
+        self.wanted = runs;
+        self.shelf = None;
+        self.mode = Mode::Reading;
+        self.at = At::Sample(0);
+        self.read_disk()
+    }
+
+    fn on_done(&mut self, done: &crate::ui::tasks::Done, shared: &Shared) -> Vec<Effect> {
+        let crate::ui::tasks::Done::Review(done) = done else { return vec![] };
+        let effects = match done {
+            Done::Read(read) => self.on_read(read),
+            Done::Judged { verdict, verdicts } => self.on_judged(verdict, verdicts),
+            Done::Picked(verdicts) => self.on_picked(verdicts),
+        };
+        self.note_what_is_seen(shared);
+        effects
+    }
+
+    fn on_news(&mut self, news: &News, shared: &Shared) -> Vec<Effect> {
+        match news {
+            News::Sample(drawn) => {
+                if let Some(shelf) = &mut self.shelf {
+                    shelf.add(&drawn.run, &drawn.output);
+                }
+                self.note_what_is_seen(shared);
+            }
+            News::Reading => self.keep_pace(shared),
+            News::ReadingEnded { order, error } => {
+                self.pace = None;
+                let is_ours = self.shelf.as_ref().is_some_and(|shelf| shelf.runs.iter().any(|run| run.folder == order.run));
+                if let Some(error) = error.as_ref().filter(|_| is_ours) {
+                    return vec![Effect::error(error.clone())];
+                }
+            }
+            // A new result: of the latest runs, another may be the latest now.
+            News::TrainingEnded if self.shelf.is_some() || self.error.is_some() => return self.read_disk(),
+            News::TrainingEnded | News::Training | News::Queue => {}
+        }
+        vec![]
+    }
+
+    fn at_stake(&self) -> Option<String> {
+        match self.drafts.values().filter(|draft| !draft.is_empty()).count() + self.under_way.len() {
+            0 => None,
+            1 => Some("A verdict in Review is not given yet.".into()),
+            n => Some(format!("{n} verdicts in Review are not given yet.")),
+        }
+    }
+
+    fn save_all(&mut self, shared: &Shared) -> Vec<Effect> {
+        self.submit_all(shared)
+    }
+
     fn view(&self, frame: &mut Frame, area: Rect, shared: &Shared) {
-        pane(frame, area, &shared.theme, "Review", "", true);
+        self.draw(frame, area, shared);
     }
 }
+
+impl Review {
+    /// The prompts of the list, in its order.
+    fn prompts(&self) -> impl Iterator<Item = &Prompt> {
+        self.shelf.iter().flat_map(|shelf| &shelf.prompts)
+    }
+
+    fn prompt(&self) -> Option<&Prompt> {
+        self.prompts().nth(self.cursor)
+    }
+
+    fn spread<'a>(&'a self, shared: &Shared) -> Option<Spread<'a>> {
+        let (shelf, prompt) = (self.shelf.as_ref()?, self.prompt()?);
+        Some(Spread::new(shelf, prompt, self.at, self.wants_blind, &shared.work))
+    }
+
+    fn place(&self) -> Option<Place> {
+        Some((self.prompt()?.id.clone(), self.at))
+    }
+
+    fn areas(&self, area: Rect, shared: &Shared) -> Areas {
+        let panes = self.spread(shared).map_or(0, |spread| spread.panes.len());
+        Areas::new(area, self.wanted_areas(panes))
+    }
+
+    fn wanted_areas(&self, panes: usize) -> Wanted {
+        Wanted {
+            panes,
+            pane: self.pane.min(panes.saturating_sub(1)),
+            is_zoomed: self.is_zoomed,
+            is_list_focused: self.focus == Focus::Prompts,
+            is_rating: matches!(self.mode, Mode::Rating(_)),
+        }
+    }
+
+    fn act_on_texts(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
+        match action {
+            Action::NextPane => self.move_focus(1, shared),
+            Action::PreviousPane => self.move_focus(-1, shared),
+            Action::PreviousSample => self.walk(-1, shared),
+            Action::NextSample => self.walk(1, shared),
+            Action::ComparePicks => return self.compare_picks(shared),
+            Action::Zoom => self.is_zoomed = !self.is_zoomed,
+            Action::ScrollTogether => {
+                self.scrolls_together = !self.scrolls_together;
+                let how = if self.scrolls_together { "together" } else { "apart" };
+                return vec![Effect::say(format!("the panes scroll {how}"))];
+            }
+            Action::Blind => {
+                self.wants_blind = !self.wants_blind;
+                return vec![Effect::say(match self.wants_blind {
+                    true => "names are hidden until the verdict is in",
+                    false => "names are shown: verdicts are recorded as not blind",
+                })];
+            }
+            Action::Generate => return self.generate(shared),
+            Action::StopGenerating if shared.work.reading().is_some() => return vec![Effect::StopReading],
+            Action::FreePrompt => self.mode = Mode::Prompt(LineInput::default()),
+            Action::OpenDiff => return self.open_diff(shared),
+            Action::Reload => return self.read_disk(),
+            Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::First | Action::Last => self.motion(action, shared),
+            action => return self.judge(action, shared),
+        }
+        vec![]
+    }
+
+    fn act_on_line(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
+        if !matches!(action, Action::Accept | Action::Cancel) {
+            return vec![];
+        }
+        match (std::mem::replace(&mut self.mode, Mode::Reading), action) {
+            (Mode::Comment(line), Action::Accept) => self.comment(line.text(), shared),
+            (Mode::Prompt(line), Action::Accept) if !line.text().trim().is_empty() => self.ask(line.text().trim(), shared),
+            _ => vec![],
+        }
+    }
+
+    /// Asks for all that is on disk, once at a time.
+    fn read_disk(&mut self) -> Vec<Effect> {
+        if self.is_reading_disk {
+            self.is_stale = true;
+            return vec![];
+        }
+        self.is_reading_disk = true;
+        vec![Effect::task(Task::Read { wanted: self.wanted.clone() })]
+    }
+
+    fn on_read(&mut self, read: &Result<Shelf, String>) -> Vec<Effect> {
+        self.is_reading_disk = false;
+        if std::mem::take(&mut self.is_stale) {
+            return self.read_disk();
+        }
+        match read {
+            Err(error) => {
+                self.shelf = None;
+                self.error = Some(error.clone());
+            }
+            Ok(shelf) => self.take_over(shelf.clone()),
+        }
+        vec![]
+    }
+
+    /// Keeps the cursor on its prompt, and prompts that are not on disk yet.
+    fn take_over(&mut self, mut shelf: Shelf) {
+        let under_cursor = self.prompt().map(|prompt| prompt.id.clone());
+        self.own.retain(|own| shelf.prompts.iter().all(|prompt| prompt.id != own.id));
+        for own in &self.own {
+            shelf.prompts.push(Prompt { texts: vec![Default::default(); shelf.arms.len()], ..own.clone() });
+        }
+        let at = shelf.prompts.iter().position(|prompt| Some(&prompt.id) == under_cursor.as_ref());
+        self.cursor = at.unwrap_or(0);
+        self.columns.forget();
+        self.error = None;
+        self.shelf = Some(shelf);
+    }
+
+    /// Remembers what lies open without a verdict: a verdict on it is no blind one any more.
+    fn note_what_is_seen(&mut self, shared: &Shared) {
+        let is_open = self.spread(shared).is_some_and(|spread| {
+            let has_text = spread.panes.iter().any(|pane| pane.content != Content::Missing);
+            !spread.is_hidden && spread.verdict.is_none() && has_text
+        });
+        if is_open && let Some(place) = self.place() {
+            self.seen.insert(place);
+        }
+    }
+}
+
+/// The key of an action here, for texts that name it.
+fn key(keymap: &Keymap, action: Action) -> String {
+    keymap.key_for(Context::Review, action).map_or_else(|| "the palette".into(), |key| key.to_string())
+}
+
+#[cfg(test)]
+mod tests;

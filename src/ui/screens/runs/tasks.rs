@@ -1,19 +1,58 @@
-//! What the Runs screen needs done beside the interface.
+//! What the Runs screen needs done beside the interface: the runs on disk, and a closer look at one.
 
-use crate::ui::tasks::{Desk, Lane};
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use super::look::Look;
+use super::row::{Entry, entries};
+use crate::run::Follow;
+use crate::run::summary::Summaries;
+use crate::ui::tasks::{Desk as AnyDesk, Lane};
+
+/// What is kept between looks, so that a log is read once.
+#[derive(Debug, Default)]
+pub struct Desk {
+    summaries: Summaries,
+    followed: HashMap<PathBuf, Follow>,
+}
 
 #[derive(Debug)]
-pub enum Task {}
+pub enum Task {
+    List,
+    /// The run in this folder, with what was added to its log.
+    Look(PathBuf),
+}
 
 #[derive(Debug)]
-pub enum Done {}
+pub enum Done {
+    /// The latest first; or why the folder cannot be listed.
+    Listed(Result<Vec<Entry>, String>),
+    Looked {
+        folder: PathBuf,
+        look: Result<Box<Look>, String>,
+    },
+}
 
 impl Task {
     pub fn lane(&self) -> Lane {
-        match *self {}
+        Lane::Disk
     }
 
-    pub fn run(self, _desk: &mut Desk) -> Done {
-        match self {}
+    pub fn run(self, desk: &mut AnyDesk) -> Done {
+        match self {
+            Task::List => Done::Listed(entries(&desk.workspace, &mut desk.runs.summaries).map_err(|error| format!("{error:#}"))),
+            Task::Look(folder) => {
+                let look = look(&mut desk.runs, &folder).map_err(|error| format!("{error:#}"));
+                Done::Looked { folder, look }
+            }
+        }
     }
+}
+
+fn look(desk: &mut Desk, folder: &std::path::Path) -> Result<Box<Look>> {
+    let follow = desk.followed.entry(folder.to_owned()).or_insert_with(|| Follow::new(folder));
+    follow.poll().context("the run cannot be followed")?;
+    Ok(Box::new(Look::of(folder, follow.history())?))
 }

@@ -1,0 +1,97 @@
+//! Putting prompts to the arms, and handing texts on to the Diff screen.
+
+use std::time::Instant;
+
+use super::shelf::Prompt;
+use super::spread::{Content, is_ordered};
+use super::{Review, key};
+use crate::run::protocol::Arm;
+use crate::ui::keys::Action;
+use crate::ui::message::{DiffSubject, Effect, Open, Revision};
+use crate::ui::screen::Shared;
+use crate::ui::work::ReadOrder;
+
+impl Review {
+    /// Draws what is missing, or what would come out otherwise by now.
+    pub(super) fn generate(&mut self, shared: &Shared) -> Vec<Effect> {
+        let Some((shelf, prompt)) = self.shelf.as_ref().zip(self.prompt()) else { return vec![] };
+        let is_current = |run: usize| {
+            let mut arms = (0..shelf.arms.len()).filter(|&arm| shelf.arms[arm].run == run);
+            arms.all(|arm| (0..shelf.samples).all(|sample| prompt.texts[arm].get(&sample).is_some_and(|text| text.is_current)))
+        };
+        let asked: Vec<usize> = (0..shelf.runs.len()).filter(|&run| shelf.is_asked(prompt, run)).collect();
+        let ready: Vec<usize> = asked.iter().copied().filter(|&run| shelf.runs[run].step.is_some()).collect();
+        let left: Vec<usize> = ready.iter().copied().filter(|&run| !is_current(run)).collect();
+        let new: Vec<usize> = left.iter().copied().filter(|&run| !is_ordered(shelf, prompt, run, &shared.work)).collect();
+        if ready.is_empty() {
+            let why = if asked.is_empty() { "no model here takes prompts for a long piece" } else { "these runs have no checkpoint yet" };
+            return vec![Effect::warn(format!("nothing can be drawn: {why}"))];
+        }
+        if left.is_empty() {
+            let text = "all samples of this prompt are drawn, and would come out the same; more of them, or another temperature, are set in configs/sampling.yaml";
+            return vec![Effect::say(text)];
+        }
+        if new.is_empty() {
+            return vec![Effect::say("samples of this prompt are being drawn already")];
+        }
+        let order = |run: usize| ReadOrder {
+            run: shelf.runs[run].folder.clone(),
+            arms: vec![Arm::Base, Arm::Tuned],
+            prompts: vec![(prompt.id.clone(), prompt.text.clone())],
+            samples: None,
+            temperature: None,
+        };
+        let mut effects: Vec<Effect> = new.into_iter().map(|run| Effect::Order(order(run).into())).collect();
+        if shared.work.is_training() {
+            effects.push(Effect::say("a run is training: other models' samples are drawn when it has ended"));
+        }
+        effects
+    }
+
+    /// Puts a prompt of the writer's own to every arm.
+    pub(super) fn ask(&mut self, text: &str, shared: &Shared) -> Vec<Effect> {
+        let Some(shelf) = &mut self.shelf else { return vec![] };
+        let mut prompt = Prompt::free(text);
+        let at = match shelf.prompts.iter().position(|other| other.id == prompt.id) {
+            Some(at) => at,
+            None => {
+                prompt.texts = vec![Default::default(); shelf.arms.len()];
+                self.own.push(prompt.clone());
+                shelf.prompts.push(prompt);
+                shelf.prompts.len() - 1
+            }
+        };
+        self.go_to(at);
+        self.generate(shared)
+    }
+
+    pub(super) fn open_diff(&self, shared: &Shared) -> Vec<Effect> {
+        let (Some(prompt), Some(spread)) = (self.prompt(), self.spread(shared)) else { return vec![] };
+        let mut revisions = vec![];
+        let mut shown = 0;
+        for (at, pane) in spread.panes.iter().enumerate() {
+            if let (Content::Whole(text), Some(sample)) = (&pane.content, pane.sample) {
+                if at == self.pane {
+                    shown = revisions.len();
+                }
+                revisions.push(Revision { arm: pane.title.clone(), sample, text: text.text.clone() });
+            }
+        }
+        if revisions.is_empty() {
+            let key = key(&shared.keymap, Action::Generate);
+            return vec![Effect::say(format!("there is no text to compare with the prompt yet; {key} draws samples"))];
+        }
+        let (title, draft, finished) = (prompt.name.clone(), prompt.text.clone(), prompt.finished.clone());
+        vec![Effect::Open(Open::Diff(DiffSubject { title, draft, revisions, shown, finished }))]
+    }
+
+    pub(super) fn keep_pace(&mut self, shared: &Shared) {
+        let Some(reading) = shared.work.reading().filter(|reading| reading.tokens > 0) else {
+            self.pace = None;
+            return;
+        };
+        let (since, _) = *self.pace.get_or_insert((Instant::now(), 0.0));
+        let seconds = since.elapsed().as_secs_f64();
+        self.pace = Some((since, if seconds > 0.5 { reading.tokens as f64 / seconds } else { 0.0 }));
+    }
+}

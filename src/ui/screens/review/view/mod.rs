@@ -1,0 +1,240 @@
+//! Draws the Review screen.
+
+mod foot;
+mod list;
+mod words;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::layout::Areas;
+use super::shelf::{Kind, Prompt, Shelf};
+use super::spread::{At, Content, Pane, Spread};
+use super::{Focus, Mode, Review, key};
+use crate::review::verdict::Outcome;
+use crate::run::protocol::Finish;
+use crate::ui::keys::Action;
+use crate::ui::prose::{self, visible};
+use crate::ui::screen::Shared;
+use crate::ui::theme::Theme;
+use crate::ui::widgets::{LineInput, pane};
+
+impl Review {
+    pub(super) fn draw(&self, frame: &mut Frame, area: Rect, shared: &Shared) {
+        let theme = &shared.theme;
+        let Some(shelf) = self.shelf.as_ref().filter(|shelf| !shelf.runs.is_empty()) else {
+            let inner = pane(frame, area, theme, "Review", "", true);
+            return paragraphs(frame, inner, &self.why_empty(), theme);
+        };
+        let (Some(prompt), Some(spread)) = (self.prompt(), self.spread(shared)) else {
+            let inner = pane(frame, area, theme, "Review", "", true);
+            return paragraphs(frame, inner, &self.why_no_prompt(shelf, shared), theme);
+        };
+        let areas = Areas::new(area, self.wanted_areas(spread.panes.len()));
+        if let Some(list) = areas.list {
+            self.draw_list(frame, list, shelf, theme);
+        }
+        if areas.head.is_empty() {
+            return;
+        }
+        self.draw_head(frame, areas.head, shelf, prompt, &spread, shared);
+        if spread.panes.is_empty() {
+            let between = Rect { y: areas.head.bottom(), height: areas.foot.y.saturating_sub(areas.head.bottom()), ..areas.head };
+            paragraphs(frame, between, &self.why_no_text(shelf, prompt, shared), theme);
+        }
+        for (number, rect) in &areas.panes {
+            self.draw_pane(frame, *rect, *number, &spread, &areas, shared);
+        }
+        match &self.mode {
+            Mode::Rating(dimension) => self.draw_rubric(frame, areas.foot, shelf, prompt, &spread, *dimension, theme),
+            Mode::Comment(line) => draw_line(frame, areas.foot, theme, "Comment", line, "what the scores do not say"),
+            Mode::Prompt(line) => draw_line(frame, areas.foot, theme, "Prompt", line, "what every arm is asked"),
+            Mode::Reading => self.draw_verdict(frame, areas.foot, shelf, prompt, &spread, shared),
+        }
+    }
+
+    fn draw_head(&self, frame: &mut Frame, area: Rect, shelf: &Shelf, prompt: &Prompt, spread: &Spread, shared: &Shared) {
+        let title = match prompt.kind {
+            Kind::Canary => format!("{} · {}", prompt.name, prompt.about),
+            Kind::HeldOut => format!("{} · {}", prompt.name, prompt.about),
+            Kind::Free => "A prompt of your own".to_owned(),
+        };
+        let which = match self.at {
+            At::Sample(sample) => format!("sample {} of {}", sample + 1, prompt.samples().max(shelf.samples).max(sample + 1)),
+            At::Picks => "the picked samples".to_owned(),
+        };
+        let blind = if spread.is_hidden { "blind" } else { "names shown" };
+        let right = format!("{which} · {blind}");
+        let room = usize::from(area.width).saturating_sub(prose::width(&right) + 8);
+        let inner = pane(frame, area, &shared.theme, &cut(&visible(&title), room), &right, false);
+        let text = Rect { height: inner.height.min(2), ..indented(inner) };
+        let mut lines = self.columns.lines(&prompt.text, text.width).iter().take(3).cloned().collect::<Vec<_>>();
+        lines.retain(|line| !line.is_empty());
+        let is_longer = lines.len() > usize::from(text.height) || prompt.text.lines().count() > 1;
+        lines.truncate(usize::from(text.height));
+        if let Some(last) = lines.last_mut().filter(|_| is_longer) {
+            *last = format!("{} …", cut(last, usize::from(text.width).saturating_sub(2)));
+        }
+        let lines: Vec<Line> = lines.into_iter().map(|line| Line::styled(line, shared.theme.faint)).collect();
+        frame.render_widget(Paragraph::new(lines), text);
+    }
+
+    fn draw_pane(&self, frame: &mut Frame, area: Rect, number: usize, spread: &Spread, areas: &Areas, shared: &Shared) {
+        let theme = &shared.theme;
+        let shown = &spread.panes[number];
+        let is_current = self.pane.min(spread.panes.len() - 1) == number;
+        let is_focused = is_current && self.focus == Focus::Panes;
+        let others = if areas.is_single { 4 * spread.panes.len() } else { 0 };
+        let note = pane_note(shown, usize::from(area.width).saturating_sub(prose::width(&shown.title) + 10 + others));
+        let inner = match areas.is_single && spread.panes.len() > 1 {
+            true => {
+                let inner = pane(frame, area, theme, "", &note, is_focused);
+                let room = usize::from(area.width).saturating_sub(prose::width(&note) + 4);
+                let tabs = tab_line(spread, number, is_focused, |shown| self.is_best(shown, spread), room, theme);
+                let width = tabs.width() as u16;
+                frame.render_widget(tabs, Rect { x: area.x, width: width.min(area.width), height: 1, ..area });
+                inner
+            }
+            false => pane(frame, area, theme, &self.title(shown, spread, is_current), &note, is_focused),
+        };
+        let text = indented(inner);
+        let words = match &shown.content {
+            Content::Missing => "No sample here.".to_owned(),
+            Content::Whole(text) if text.text.trim().is_empty() => "An empty text: the model ended at once.".to_owned(),
+            Content::Whole(whole) => return self.draw_text(frame, text, number, &whole.text),
+            Content::Written(part) if part.is_empty() && spread.is_hidden => {
+                "Being written … It is shown when every arm has begun, so that who writes first betrays nothing.".to_owned()
+            }
+            Content::Written(part) if part.is_empty() => "To be written …".to_owned(),
+            Content::Written(part) => return self.draw_text(frame, text, number, part),
+        };
+        let words = if shown.sample.is_none() {
+            format!("Nothing picked of this arm; {} picks.", key(&shared.keymap, Action::Pick))
+        } else {
+            words
+        };
+        self.columns.note(number, 1, text.height);
+        let lines = self.columns.lines(&words, text.width);
+        let lines: Vec<Line> = lines.iter().map(|line| Line::styled(line.clone(), theme.faint)).collect();
+        frame.render_widget(Paragraph::new(lines), text);
+    }
+
+    fn draw_text(&self, frame: &mut Frame, area: Rect, number: usize, text: &str) {
+        let lines = self.columns.lines(text, area.width);
+        let last = self.columns.note(number, lines.len(), area.height);
+        let top = self.tops.get(number).copied().unwrap_or(0).min(last);
+        let shown = lines.iter().skip(top).take(usize::from(area.height)).map(|line| Line::raw(line.as_str()));
+        frame.render_widget(Paragraph::new(shown.collect::<Vec<_>>()), area);
+    }
+
+    /// Marked where keys are about it, and where it is among the best.
+    fn title(&self, shown: &Pane, spread: &Spread, is_current: bool) -> String {
+        let here = if is_current && spread.panes.len() > 1 { "▸ " } else { "" };
+        let best = if self.is_best(shown, spread) { " ★" } else { "" };
+        format!("{here}{}{best}", shown.title)
+    }
+
+    fn is_best(&self, shown: &Pane, spread: &Spread) -> bool {
+        let outcome = self.outcome(spread);
+        let Some(shelf) = &self.shelf else { return false };
+        matches!(outcome, Some(Outcome::Best(best)) if best.contains(&shelf.arms[shown.arm].name))
+    }
+
+    /// What is decided on these texts, on record or not yet.
+    fn outcome<'a>(&'a self, spread: &Spread<'a>) -> Option<&'a Outcome> {
+        let draft = self.place().and_then(|place| self.drafts.get(&place).or_else(|| self.under_way.get(&place)));
+        match draft {
+            Some(draft) => draft.outcome.as_ref(),
+            None => spread.verdict.map(|verdict| &verdict.reading.outcome),
+        }
+    }
+}
+
+/// Beside a pane's title, as much as there is room for: nothing that tells one model from another.
+fn pane_note(shown: &Pane, room: usize) -> String {
+    let mut said = vec![];
+    if shown.is_picked {
+        said.push("picked".to_owned());
+    }
+    match &shown.content {
+        Content::Whole(text) => {
+            if text.finish == Finish::Length {
+                said.push("not ended".into());
+            }
+            said.push(format!("{} words", text.text.split_whitespace().count()));
+        }
+        Content::Written(_) => said.push("being written".into()),
+        Content::Missing => {}
+    }
+    while !said.is_empty() && prose::width(&said.join(" · ")) > room {
+        said.pop();
+    }
+    said.join(" · ")
+}
+
+fn tab_line(
+    spread: &Spread,
+    current: usize,
+    is_focused: bool,
+    is_best: impl Fn(&Pane) -> bool,
+    room: usize,
+    theme: &Theme,
+) -> Line<'static> {
+    let rule = if is_focused { theme.border_focused } else { theme.border };
+    let mut spans = vec![Span::styled(if is_focused { "━ " } else { "─ " }, rule)];
+    let title = |shown: &Pane| format!("{}{}", shown.title, if is_best(shown) { " ★" } else { "" });
+    let all: usize = spread.panes.iter().map(|shown| prose::width(&title(shown)) + 3).sum();
+    for (at, shown) in spread.panes.iter().enumerate() {
+        let is_here = at == current;
+        // Where not all fit, the others are numbers.
+        let title = if all <= room || is_here { title(shown) } else { (at + 1).to_string() };
+        let style = if is_here { theme.title.patch(theme.accent) } else { theme.faint };
+        spans.push(Span::styled(format!("{}{title}", if is_here { "▸" } else { " " }), style));
+        spans.push(Span::raw("  "));
+    }
+    Line::from(spans)
+}
+
+fn draw_line(frame: &mut Frame, area: Rect, theme: &Theme, title: &str, line: &LineInput, placeholder: &str) {
+    let inner = pane(frame, area, theme, title, "", true);
+    line.view(frame, indented(inner), theme, placeholder);
+}
+
+/// Sentences, each a paragraph with a blank line after it.
+fn paragraphs(frame: &mut Frame, area: Rect, said: &[String], theme: &Theme) {
+    let inner = indented(area);
+    let width = usize::from(inner.width.min(90)).max(1);
+    let mut lines = vec![Line::raw("")];
+    for sentence in said {
+        lines.extend(
+            prose::wrap(&[((), sentence.as_str())], width)
+                .into_iter()
+                .map(|line| Line::raw(line.into_iter().map(|(_, text)| text).collect::<String>())),
+        );
+        lines.push(Line::raw(""));
+    }
+    frame.render_widget(Paragraph::new(lines).style(theme.text), inner);
+}
+
+/// A column of air on both sides.
+fn indented(area: Rect) -> Rect {
+    Rect { x: area.x + 1.min(area.width), width: area.width.saturating_sub(2), ..area }
+}
+
+/// The start of a text that fits, with `…` where it is cut.
+fn cut(text: &str, columns: usize) -> String {
+    if prose::width(text) <= columns {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    for cluster in text.graphemes(true) {
+        if prose::width(&out) + prose::width(cluster) >= columns {
+            break;
+        }
+        out.push_str(cluster);
+    }
+    format!("{}…", out.trim_end())
+}

@@ -1,0 +1,155 @@
+//! The runs on disk, each with its summary and what its readers said of it; and the folders that are no runs, with the reason.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::config::{Method, Rubric, Workspace};
+use crate::review::canary_verdict::{Canaries, CanaryVerdict, LONG};
+use crate::review::tally::{Tally, tally};
+use crate::review::verdict::{self, ArmName, Reading};
+use crate::run::Run;
+use crate::run::protocol::Arm;
+use crate::run::summary::{Summaries, Summary};
+
+/// A folder in `runs/`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    pub folder: PathBuf,
+    /// The folder's name without its date.
+    pub name: String,
+    /// `2026-11-22`; empty where the manifest cannot be read.
+    pub day: String,
+    /// Or why this is no run that can be used.
+    pub run: Result<Row, String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    pub summary: Summary,
+    /// RFC 3339, UTC.
+    pub created: String,
+    pub device: String,
+    /// `None` where no sample of the fine-tuned arm has been scored.
+    pub canaries: Option<CanaryVerdict>,
+    /// The fine-tuned arm's mean score.
+    pub rubric: Option<f64>,
+}
+
+impl Row {
+    pub fn method(&self) -> &'static str {
+        match self.summary.method {
+            Method::Lora => "LoRA",
+            Method::Full => "full",
+        }
+    }
+}
+
+impl Entry {
+    /// What the filter looks at.
+    pub fn haystack(&self) -> String {
+        let words = match &self.run {
+            Ok(row) => {
+                let canaries = row.canaries.map(|verdict| verdict.to_string()).unwrap_or_default();
+                format!("{} {} {} {canaries}", row.summary.model, row.method(), row.summary.state.word())
+            }
+            Err(_) => "broken".into(),
+        };
+        format!("{} {} {words}", self.day, self.name).to_lowercase()
+    }
+
+    /// The folder's name.
+    pub fn folder_name(&self) -> String {
+        self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+/// All folders in `runs/`, the latest run first and those that are no runs last.
+pub(super) fn entries(workspace: &Workspace, summaries: &mut Summaries) -> Result<Vec<Entry>> {
+    let runs = workspace.runs();
+    if !runs.is_dir() {
+        return Ok(vec![]);
+    }
+    let listed = fs::read_dir(&runs).with_context(|| format!("{}: cannot be listed", runs.display()))?;
+    let mut folders: Vec<PathBuf> = listed.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()).collect();
+    // Folders in the making begin with a dot.
+    folders.retain(|path| !path.file_name().unwrap_or_default().to_string_lossy().starts_with('.'));
+    folders.sort();
+    let names: Vec<String> = folders.iter().map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned()).collect();
+    let verdicts = verdict::read(&runs, names.iter().map(String::as_str)).verdicts;
+    let readings: Vec<&Reading> = verdicts.iter().map(|verdict| &verdict.reading).collect();
+    let reader = Reader { tally: tally(readings.iter().copied(), Clone::clone), readings, rubric: workspace.rubric().ok() };
+    let mut entries: Vec<Entry> = folders.into_iter().zip(names).map(|(folder, name)| entry(folder, name, summaries, &reader)).collect();
+    entries.sort_by(|a, b| {
+        let key = |entry: &Entry| (entry.run.is_ok(), entry.run.as_ref().map(|row| row.created.clone()).unwrap_or_default());
+        key(b).cmp(&key(a)).then_with(|| b.folder.cmp(&a.folder))
+    });
+    Ok(entries)
+}
+
+fn entry(folder: PathBuf, name: String, summaries: &mut Summaries, reader: &Reader) -> Entry {
+    let read = Run::open(&folder).and_then(|run| Ok((summaries.of(&run)?, run.manifest)));
+    match read {
+        Err(error) => {
+            let reason = match folder.join("manifest.yaml").is_file() {
+                true => {
+                    error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ").replace(&format!("{}/", folder.display()), "")
+                }
+                false => "has no manifest.yaml: not a run, or one that was not made to the end".into(),
+            };
+            Entry { folder, name, day: String::new(), run: Err(reason) }
+        }
+        Ok((summary, manifest)) => {
+            let day = dated(&name).unwrap_or(manifest.created.get(..10).unwrap_or_default()).to_owned();
+            let short = name.strip_prefix(&day).and_then(|rest| rest.strip_prefix('-')).unwrap_or(&name).to_owned();
+            let (canaries, rubric) = reader.said_of(&folder, &name, &summary.model);
+            let row = Row { summary, created: manifest.created, device: manifest.device, canaries, rubric };
+            Entry { folder, name: short, day, run: Ok(row) }
+        }
+    }
+}
+
+/// The date that a folder's name begins with.
+fn dated(name: &str) -> Option<&str> {
+    let day = name.get(..10)?;
+    let shape = |(at, c): (usize, char)| if at == 4 || at == 7 { c == '-' } else { c.is_ascii_digit() };
+    (day.chars().enumerate().all(shape) && name[10..].starts_with('-')).then_some(day)
+}
+
+/// What readers said.
+struct Reader<'v> {
+    readings: Vec<&'v Reading>,
+    tally: Tally<ArmName>,
+    rubric: Option<Rubric>,
+}
+
+impl Reader<'_> {
+    fn said_of(&self, folder: &std::path::Path, run: &str, model: &str) -> (Option<CanaryVerdict>, Option<f64>) {
+        let (Some(base), Some(tuned)) = (ArmName::new(run, &Arm::Base.named(model)), ArmName::new(run, &Arm::Tuned.named(model))) else {
+            return (None, None);
+        };
+        let mean = self.tally.arms.iter().find(|arm| arm.arm == tuned).and_then(|arm| arm.overall).map(|overall| overall.mean);
+        let canaries = self.rubric.as_ref().filter(|_| mean.is_some()).map(|rubric| {
+            // A model with a short context is not given the long canary, and has no answers to it.
+            let long = folder.join("outputs").join(LONG).is_dir();
+            Canaries::of(&self.readings, rubric, &base, &tuned, long).verdict()
+        });
+        (canaries, mean)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_told_from_names() {
+        let check = |name: &str, expected: Option<&str>| assert_eq!(dated(name), expected, "{name}");
+        check("2026-11-22-first", Some("2026-11-22"));
+        check("2026-11-22", None);
+        check("a-run-of-mine", None);
+        check("März-2026-first", None);
+        check("", None);
+    }
+}

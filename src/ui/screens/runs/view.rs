@@ -1,0 +1,261 @@
+//! Draws the runs: the table above, curves below; or one run's details; or runs side by side.
+
+use std::path::Path;
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line as Drawn, Span};
+use ratatui::widgets::{Paragraph, Wrap};
+
+use super::look::Look;
+use super::row::{Entry, Row};
+use super::table::Table;
+use super::{Mode, Runs, compare, details};
+use crate::ui::keys::{Action, Context};
+use crate::ui::prose::visible;
+use crate::ui::screen::Shared;
+use crate::ui::theme::Theme;
+
+use crate::ui::widgets::{Chart, Mark, Series, pane, smoothed, window};
+
+/// Below this the table has the screen for itself.
+const CURVES_FROM: u16 = 16;
+/// From this on the details stand beside the curves.
+const DETAILS_BESIDE: u16 = 150;
+/// Text in wider columns is hard to read.
+const PROSE: u16 = 96;
+/// Training loss is drawn as the mean of about as many steps.
+const SMOOTHING: usize = 9;
+/// What tells curves apart where there is no colour.
+const SIGNS: [char; 6] = ['●', '◆', '▲', '■', '○', '◇'];
+
+/// The table of this many runs, and what stands below it.
+pub fn areas(area: Rect, runs: usize) -> [Rect; 2] {
+    let room = area.height * 11 / 20;
+    // A few lines more than needed, for the filter and the next runs.
+    let table = match area.height < CURVES_FROM {
+        true => area.height,
+        false => room.min((runs as u16).saturating_add(5)).max(room.min(10)),
+    };
+    Layout::vertical([Constraint::Length(table), Constraint::Fill(1)]).areas(area)
+}
+
+/// The rows of the table, below its rule, the filter and the titles.
+pub fn rows_of(table: Rect, with_filter: bool) -> Rect {
+    let head = 2 + u16::from(with_filter);
+    Rect { y: table.y + head.min(table.height), height: table.height.saturating_sub(head), width: table.width.saturating_sub(1), ..table }
+}
+
+pub fn view(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared) {
+    match runs.mode {
+        Mode::Table => {
+            let [above, below] = areas(area, runs.entries().len());
+            table(frame, above, runs, shared);
+            match below.width >= DETAILS_BESIDE && below.height > 0 {
+                false => curves(frame, below, runs, shared),
+                true => {
+                    let [left, right] =
+                        Layout::horizontal([Constraint::Fill(1), Constraint::Length(PROSE.min(below.width / 2))]).spacing(2).areas(below);
+                    curves(frame, left, runs, shared);
+                    one_run(frame, right, runs, shared, false);
+                }
+            }
+        }
+        Mode::Details => one_run(frame, area, runs, shared, true),
+        Mode::Compare => side_by_side(frame, area, runs, shared),
+    }
+}
+
+fn table(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared) {
+    let theme = &shared.theme;
+    let count = match (runs.found.len(), runs.entries().len()) {
+        (_, 0) => String::new(),
+        (found, all) if found < all => format!("{found} of {all}"),
+        (_, 1) => "1 run".into(),
+        (_, all) => format!("{all} runs"),
+    };
+    let marked = if runs.marked.is_empty() { String::new() } else { format!("{} marked · ", runs.marked.len()) };
+    let inner = pane(frame, area, theme, "Runs", &format!("{marked}{count}"), true);
+    let text = match &runs.listed {
+        None => Some("Looking for runs …".to_owned()),
+        Some(Err(error)) => Some(error.clone()),
+        Some(Ok(entries)) if entries.is_empty() => {
+            let key = shared.keymap.key_for(Context::Global, Action::ShowTrain).map_or("the palette".to_owned(), |key| format!("`{key}`"));
+            Some(format!("There is no run yet. Start one on the Train screen ({key}); it is listed here from its first step on."))
+        }
+        Some(Ok(_)) => None,
+    };
+    if let Some(text) = text {
+        let at = Rect { x: inner.x + 2, width: inner.width.saturating_sub(4).min(PROSE), ..inner };
+        frame.render_widget(Paragraph::new(visible(&text)).wrap(Wrap { trim: false }).style(theme.faint), at);
+        return;
+    }
+    let has_filter = runs.is_typing || !runs.filter.text().is_empty();
+    if has_filter {
+        let line = Rect { x: inner.x + 4, width: inner.width.saturating_sub(4), height: 1.min(inner.height), ..inner };
+        frame.render_widget(Span::styled("  / ", theme.accent), Rect { height: 1.min(inner.height), ..inner });
+        match runs.is_typing {
+            true => runs.filter.view(frame, line, theme, "name, model, method or state"),
+            false => frame.render_widget(Span::styled(visible(runs.filter.text()), theme.text), line),
+        }
+    }
+    let rows = rows_of(area, has_filter);
+    let table = Table::new(rows.width as usize, runs.entries());
+    if let Some(y) = rows.y.checked_sub(1).filter(|&y| y > area.y && y < area.bottom()) {
+        frame.render_widget(table.titles(theme), Rect { y, height: 1, ..area });
+    }
+    if runs.found.is_empty() {
+        frame.render_widget(Span::styled("    no run matches", theme.faint), Rect { height: 1.min(rows.height), ..rows });
+    }
+    let lines = window(runs.cursor, runs.found.len(), rows.height as usize).map(|at| {
+        let entry = &runs.entries()[runs.found[at]];
+        table.row(entry, runs.marked.contains(&entry.folder), at == runs.cursor, theme)
+    });
+    frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), rows);
+}
+
+/// The validation curves of the marked runs and of the one under the cursor, over one another; of one run alone training as well.
+fn curves(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared) {
+    if area.height < 4 {
+        return;
+    }
+    let theme = &shared.theme;
+    let drawn = runs.drawn();
+    let looks: Vec<(&Entry, &Row, &Look)> = drawn.iter().filter_map(|folder| known(runs, folder)).collect();
+    let title = match looks.as_slice() {
+        [(entry, ..)] => format!("Losses of {}", visible(&entry.name)),
+        _ => "Validation losses".into(),
+    };
+    let inner = pane(frame, area, theme, &title, "", false);
+    if let Some(Err(reason)) = runs.chosen().map(|entry| &entry.run) {
+        let text = format!("This folder is no run that can be used: {reason}\n\nNothing is done to it; mend it, or move it away.");
+        let at = Rect { x: inner.x + 2, width: inner.width.saturating_sub(4).min(PROSE), ..inner };
+        frame.render_widget(Paragraph::new(visible_lines(&text)).wrap(Wrap { trim: false }), at);
+        return;
+    }
+    if drawn.len() == 1
+        && let Some(Err(error)) = runs.looks.get(drawn[0])
+    {
+        frame.render_widget(Paragraph::new(visible(error)).wrap(Wrap { trim: false }).style(theme.error), inner);
+        return;
+    }
+    chart(frame, inner, &looks, theme);
+}
+
+fn visible_lines(text: &str) -> Vec<Drawn<'static>> {
+    text.lines().map(|line| Drawn::raw(visible(line))).collect()
+}
+
+fn known<'r>(runs: &'r Runs, folder: &Path) -> Option<(&'r Entry, &'r Row, &'r Look)> {
+    let (entry, row) = runs.row(folder)?;
+    let look = runs.looks.get(folder)?.as_ref().ok()?;
+    Some((entry, row, look))
+}
+
+fn chart(frame: &mut Frame, area: Rect, looks: &[(&Entry, &Row, &Look)], theme: &Theme) {
+    let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+    let (mut series, mut marks) = (vec![], vec![]);
+    for (i, (entry, row, look)) in looks.iter().enumerate() {
+        let style = theme.curves[i % theme.curves.len()];
+        let curves = &look.curves;
+        let is_alone = looks.len() == 1;
+        if is_alone {
+            series.push(Series {
+                label: "training".into(),
+                points: smoothed(&curves.training, SMOOTHING),
+                style: theme.faint,
+                ..Series::default()
+            });
+        }
+        let label = if is_alone { "validation".to_owned() } else { visible(&entry.name) };
+        // A run without held-out pairs has its training loss alone.
+        let points =
+            if curves.validation.len() > 1 || is_alone { curves.validation.clone() } else { smoothed(&curves.training, SMOOTHING) };
+        series.push(Series { label, points, style, sign: Some(SIGNS[i % SIGNS.len()]), ..Series::default() });
+        if let Some(best) = row.summary.best.filter(|_| is_alone) {
+            marks.push(Mark { at: (best.step as f64, best.loss), sign: '★', style: theme.accent });
+        }
+    }
+    let steps = looks.iter().map(|(_, _, look)| look.curves.steps).max().unwrap_or(0);
+    if series.iter().all(|series| series.points.is_empty()) {
+        frame.render_widget(Span::styled(" No step has been taken yet.", theme.faint), Rect { height: 1.min(area.height), ..area });
+        return;
+    }
+    frame.render_widget(&Chart { series: &series, steps, y: None, rules: &[], marks: &marks, has_axes: true, theme }, area);
+}
+
+fn one_run(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared, is_alone: bool) {
+    let theme = &shared.theme;
+    let Some(entry) = runs.chosen() else { return };
+    let inner = pane(frame, area, theme, &visible(&entry.name), "", is_alone);
+    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2).min(PROSE), ..inner };
+    let Some((_, row, look)) = known(runs, &entry.folder) else {
+        let text = match (&entry.run, runs.looks.get(&entry.folder)) {
+            (Err(reason), _) => reason.clone(),
+            (_, Some(Err(error))) => error.clone(),
+            _ => "Reading the run …".into(),
+        };
+        frame.render_widget(Paragraph::new(visible(&text)).wrap(Wrap { trim: false }), inner);
+        return;
+    };
+    let lines = details::lines(entry, row, look, inner.width as usize);
+    let drawn = lines.into_iter().map(|line| match line {
+        details::Line::Head(title) => Drawn::styled(title, theme.title),
+        details::Line::Value(name, value, remark) => {
+            Drawn::from(vec![Span::raw(name), Span::raw(value), Span::styled(remark, theme.faint)])
+        }
+        details::Line::Text(text) => Drawn::styled(text, theme.faint),
+        details::Line::Alarm(text) => Drawn::styled(text, theme.error),
+        details::Line::Space => Drawn::raw(""),
+    });
+    scrolled(frame, inner, drawn.collect(), runs, is_alone);
+}
+
+/// Keeps the scrolling inside the text, and says that there is more.
+fn scrolled(frame: &mut Frame, area: Rect, lines: Vec<Drawn>, runs: &Runs, is_scrolled: bool) {
+    let last = lines.len().saturating_sub(area.height as usize);
+    runs.scroll.set(runs.scroll.get().min(if is_scrolled { last } else { usize::MAX }));
+    let top = if is_scrolled { runs.scroll.get() } else { 0 };
+    frame.render_widget(Paragraph::new(lines.into_iter().skip(top).take(area.height as usize).collect::<Vec<_>>()), area);
+}
+
+fn side_by_side(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared) {
+    let theme = &shared.theme;
+    let rows: Vec<(&Entry, &Row)> = runs.marked.iter().filter_map(|folder| runs.row(folder)).collect();
+    let all: Vec<(&Entry, &Row, Option<&Look>)> = rows
+        .into_iter()
+        .map(|(entry, row)| (entry, row, runs.looks.get(&entry.folder).and_then(|look| look.as_ref().ok().map(|look| &**look))))
+        .collect();
+    let lines = compare::lines(&all);
+    // Beside the text where there is room for both, else below it.
+    let is_wide = area.width >= 130;
+    let columns = compare::columns(&lines, if is_wide { area.width as usize / 2 } else { area.width as usize } - 4);
+    let (text, below) = if is_wide {
+        let width = (columns.0 + all.len() * (columns.1 + 2) + 4) as u16;
+        let [text, curves] = Layout::horizontal([Constraint::Length(width), Constraint::Fill(1)]).spacing(2).areas(area);
+        (text, curves)
+    } else {
+        let height = (lines.len() as u16 + 1).min(area.height.saturating_sub(9).max(area.height / 2));
+        let [text, curves] = Layout::vertical([Constraint::Length(height), Constraint::Fill(1)]).areas(area);
+        (text, curves)
+    };
+    let inner = pane(frame, text, theme, &format!("{} runs side by side", all.len()), "", true);
+    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+    let drawn = lines.iter().map(|line| match line {
+        compare::Line::Head(title) => Drawn::styled(*title, theme.title),
+        compare::Line::Space => Drawn::raw(""),
+        compare::Line::Values(name, values) if name.is_empty() => {
+            Drawn::from_iter([Span::raw(" ".repeat(columns.0))].into_iter().chain(values.iter().enumerate().map(|(i, name)| {
+                let text = compare::text("", std::slice::from_ref(name), (0, columns.1));
+                Span::styled(text, theme.curves[i % theme.curves.len()].patch(theme.title))
+            })))
+        }
+        compare::Line::Values(name, values) => Drawn::raw(compare::text(name, values, columns)),
+    });
+    scrolled(frame, inner, drawn.collect(), runs, true);
+    let looks: Vec<(&Entry, &Row, &Look)> = all.iter().filter_map(|(entry, row, look)| Some((*entry, *row, (*look)?))).collect();
+    let inner = pane(frame, below, theme, "Validation losses", "", false);
+    if inner.height > 2 {
+        chart(frame, inner, &looks, theme);
+    }
+}
