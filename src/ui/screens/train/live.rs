@@ -143,8 +143,8 @@ impl Shown<'_> {
         let last = |points: &[(f64, f64)]| points.last().map(|point| point.1);
         let decimals = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.3}"));
         let mut numbers = vec![
-            ("step", format!("{} of {}", f.step, f.steps)),
-            ("epoch", format!("{} of {}", f.epoch, f.epochs)),
+            ("step", format!("{}/{}", f.step, f.steps)),
+            ("epoch", format!("{}/{}", f.epoch, f.epochs)),
             match f.seconds_left {
                 Some(seconds) => ("time left", clock(seconds)),
                 None => ("time", clock(f.seconds)),
