@@ -285,3 +285,39 @@ fn an_empty_workspace_says_what_to_do() {
     diff.on_done(&AnyDone::Diff(Done::Listed(vec![])), &shared);
     insta::assert_snapshot!(drawn(&diff, &shared, (80, 24)).backend());
 }
+
+/// `cargo test --release -- --ignored --nocapture frame_speed` prints figures.
+#[test]
+#[ignore = "a measurement"]
+fn frame_speed() {
+    let shared = shared(ThemeChoice::Dark);
+    let mut diff = Diff::default();
+    let long = |text: &str| (0..75).map(|i| text.replace("June", &format!("June {i}"))).collect::<Vec<_>>().join("\n\n");
+    let (draft, tuned, finished) = (long(DRAFT), long(TUNED), long(FINISHED));
+    let words = draft.split_whitespace().count();
+    let subject = DiffSubject {
+        title: "long".into(),
+        draft,
+        revisions: vec![revision("llama-tuned", 0, &tuned)],
+        shown: 0,
+        finished: Some(finished),
+    };
+    let effects = diff.on_open(Open::Diff(subject), &shared);
+    settle(&mut diff, &shared, effects);
+    diff.act(Action::WritersLane, &shared);
+    let mut terminal = Terminal::new(TestBackend::new(200, 60)).unwrap();
+    let mut frame = |diff: &Diff| {
+        let clock = std::time::Instant::now();
+        terminal.draw(|frame| diff.view(frame, frame.area(), &shared)).unwrap();
+        clock.elapsed()
+    };
+    let first = frame(&diff);
+    let mut later: Vec<_> = (0..100)
+        .map(|_| {
+            diff.act(Action::Down, &shared);
+            frame(&diff)
+        })
+        .collect();
+    later.sort();
+    println!("{words} words at 200x60: first frame {first:?}, then {:?} (the slowest {:?})", later[50], later[99]);
+}

@@ -79,8 +79,8 @@ impl Pairs {
             }
             Done::ReadBroken { result: Err(error), .. } => vec![Effect::error(error.clone())],
             Done::Surveyed(survey) => self.surveyed(survey.take().unwrap_or_default()),
-            Done::Measured { id, revision, counts } => {
-                self.gauges.counted(id.clone(), *revision, counts.clone());
+            Done::Measured { id, revision, looked } => {
+                self.gauges.looked(id.clone(), *revision, looked.clone());
                 let next = super::current(&self.library, &self.list).and_then(|entry| self.gauges.look_at(entry));
                 self.mark();
                 next.map(Effect::task).into_iter().collect()
@@ -189,10 +189,13 @@ impl Pairs {
 
     fn surveyed(&mut self, survey: Survey) -> Vec<Effect> {
         self.library.take_survey(survey);
-        match std::mem::take(&mut self.survey) {
-            SurveyState::Outdated => self.look_over(),
-            _ => vec![],
+        self.gauges.surveyed();
+        let again = super::current(&self.library, &self.list).and_then(|entry| self.gauges.look_at(entry));
+        let mut effects: Vec<Effect> = again.map(Effect::task).into_iter().collect();
+        if std::mem::take(&mut self.survey) == SurveyState::Outdated {
+            effects.extend(self.look_over());
         }
+        effects
     }
 
     pub(super) fn drop_pair(&mut self, id: &str) -> Vec<Effect> {

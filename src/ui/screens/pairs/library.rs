@@ -130,11 +130,6 @@ impl Library {
         self.survey.leak.as_deref()
     }
 
-    /// What there is to say about a pair as it is now.
-    pub fn findings(&self, pair: &Pair) -> Vec<Finding> {
-        crate::pairs::findings_of(pair, &self.survey.findings)
-    }
-
     pub fn unsaved(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(|entry| entry.is_unsaved())
     }
@@ -148,5 +143,5 @@ fn id_of(problem: &Problem) -> Option<String> {
 
 /// Rounded.
 pub fn percent(part: usize, whole: usize) -> usize {
-    if whole == 0 { 0 } else { (100 * part + whole / 2) / whole }
+    (100 * part + whole / 2).checked_div(whole).unwrap_or(0)
 }

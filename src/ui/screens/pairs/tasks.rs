@@ -10,7 +10,7 @@ use super::library::Survey;
 use super::measure::{Count, Models};
 use crate::config::Workspace;
 use crate::dataset;
-use crate::pairs::{self, Fingerprint, Journal, LoadedPair, Pair, Problem, SaveError, Tier, Unsaved};
+use crate::pairs::{self, Finding, Fingerprint, Journal, LoadedPair, Pair, Problem, SaveError, Tier, Unsaved};
 use crate::ui::tasks::{self, Lane};
 
 #[derive(Debug)]
@@ -90,8 +90,15 @@ pub enum Done {
     Measured {
         id: String,
         revision: u64,
-        counts: Vec<Count>,
+        looked: Looked,
     },
+}
+
+/// What there is to say about one pair.
+#[derive(Debug, Clone)]
+pub struct Looked {
+    pub counts: Vec<Count>,
+    pub findings: Vec<Finding>,
 }
 
 /// What was read.
@@ -110,6 +117,8 @@ pub struct Desk {
     states: HashMap<String, Fingerprint>,
     journal: Option<Journal>,
     models: Option<Models>,
+    /// Of the last survey.
+    findings: Vec<Finding>,
 }
 
 impl Task {
@@ -123,10 +132,15 @@ impl Task {
     pub fn run(self, desk: &mut tasks::Desk) -> Done {
         let folder = desk.workspace.pairs();
         match self {
-            Task::Survey => Done::Surveyed(RefCell::new(Some(survey(&desk.workspace)))),
+            Task::Survey => {
+                let survey = survey(&desk.workspace);
+                desk.pairs.findings.clone_from(&survey.findings);
+                Done::Surveyed(RefCell::new(Some(survey)))
+            }
             Task::Measure { pair, revision } => {
                 let models = desk.pairs.models.get_or_insert_with(|| Models::find(&desk.workspace));
-                Done::Measured { id: pair.id.clone(), revision, counts: models.measure(&pair) }
+                let looked = Looked { counts: models.measure(&pair), findings: pairs::findings_of(&pair, &desk.pairs.findings) };
+                Done::Measured { id: pair.id.clone(), revision, looked }
             }
             task => desk.pairs.on_disk(task, &folder),
         }

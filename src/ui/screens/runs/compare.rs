@@ -13,13 +13,15 @@ pub enum Line {
     Space,
 }
 
+/// A run, and what is known of it by a closer look.
+pub type Known<'r> = (&'r Entry, &'r Row, Option<&'r Look>);
+
 /// The most columns that one run takes.
 const WIDEST: usize = 40;
 
-pub fn lines(runs: &[(&Entry, &Row, Option<&Look>)]) -> Vec<Line> {
-    let values = |name: &str, of: &dyn Fn(&(&Entry, &Row, Option<&Look>)) -> String| {
-        Line::Values(name.to_owned(), runs.iter().map(|run| visible(&of(run))).collect())
-    };
+pub fn lines(runs: &[Known]) -> Vec<Line> {
+    let values =
+        |name: &str, of: &dyn Fn(&Known) -> String| Line::Values(name.to_owned(), runs.iter().map(|run| visible(&of(run))).collect());
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
     let mut lines = vec![
         values("", &|(entry, ..)| entry.name.clone()),

@@ -93,9 +93,7 @@ fn entry(folder: PathBuf, name: String, summaries: &mut Summaries, reader: &Read
     match read {
         Err(error) => {
             let reason = match folder.join("manifest.yaml").is_file() {
-                true => {
-                    error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ").replace(&format!("{}/", folder.display()), "")
-                }
+                true => error.chain().map(first_line).collect::<Vec<_>>().join(": ").replace(&format!("{}/", folder.display()), ""),
                 false => "has no manifest.yaml: not a run, or one that was not made to the end".into(),
             };
             Entry { folder, name, day: String::new(), run: Err(reason) }
@@ -108,6 +106,10 @@ fn entry(folder: PathBuf, name: String, summaries: &mut Summaries, reader: &Read
             Entry { folder, name: short, day, run: Ok(row) }
         }
     }
+}
+
+fn first_line(error: &(dyn std::error::Error + 'static)) -> String {
+    error.to_string().lines().next().unwrap_or_default().trim_end_matches(':').to_owned()
 }
 
 /// The date that a folder's name begins with.

@@ -116,7 +116,7 @@ fn table(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared) {
 
 /// The validation curves of the marked runs and of the one under the cursor, over one another; of one run alone training as well.
 fn curves(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared) {
-    if area.height < 4 {
+    if area.height < 4 || runs.entries().is_empty() {
         return;
     }
     let theme = &shared.theme;
@@ -208,21 +208,25 @@ fn one_run(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared, is_alone
         details::Line::Alarm(text) => Drawn::styled(text, theme.error),
         details::Line::Space => Drawn::raw(""),
     });
-    scrolled(frame, inner, drawn.collect(), runs, is_alone);
+    scrolled(frame, inner, drawn.collect(), (runs, theme), is_alone);
 }
 
 /// Keeps the scrolling inside the text, and says that there is more.
-fn scrolled(frame: &mut Frame, area: Rect, lines: Vec<Drawn>, runs: &Runs, is_scrolled: bool) {
+fn scrolled(frame: &mut Frame, area: Rect, lines: Vec<Drawn>, (runs, theme): (&Runs, &Theme), is_scrolled: bool) {
     let last = lines.len().saturating_sub(area.height as usize);
     runs.scroll.set(runs.scroll.get().min(if is_scrolled { last } else { usize::MAX }));
     let top = if is_scrolled { runs.scroll.get() } else { 0 };
     frame.render_widget(Paragraph::new(lines.into_iter().skip(top).take(area.height as usize).collect::<Vec<_>>()), area);
+    if is_scrolled && top < last {
+        let corner = Rect { x: area.right(), y: area.bottom().saturating_sub(1), width: 1, height: 1 };
+        frame.render_widget(Span::styled("↓", theme.accent), corner.intersection(frame.area()));
+    }
 }
 
 fn side_by_side(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared) {
     let theme = &shared.theme;
     let rows: Vec<(&Entry, &Row)> = runs.marked.iter().filter_map(|folder| runs.row(folder)).collect();
-    let all: Vec<(&Entry, &Row, Option<&Look>)> = rows
+    let all: Vec<compare::Known> = rows
         .into_iter()
         .map(|(entry, row)| (entry, row, runs.looks.get(&entry.folder).and_then(|look| look.as_ref().ok().map(|look| &**look))))
         .collect();
@@ -252,7 +256,7 @@ fn side_by_side(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared) {
         }
         compare::Line::Values(name, values) => Drawn::raw(compare::text(name, values, columns)),
     });
-    scrolled(frame, inner, drawn.collect(), runs, true);
+    scrolled(frame, inner, drawn.collect(), (runs, theme), true);
     let looks: Vec<(&Entry, &Row, &Look)> = all.iter().filter_map(|(entry, row, look)| Some((*entry, *row, (*look)?))).collect();
     let inner = pane(frame, below, theme, "Validation losses", "", false);
     if inner.height > 2 {

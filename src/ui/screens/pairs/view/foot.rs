@@ -25,7 +25,7 @@ pub fn view(pairs: &Pairs, frame: &mut Frame, area: Rect, shared: &Shared) {
         (false, Status::Draft) => "draft",
         (false, Status::Discarded) => "discarded",
     };
-    let inner = pane(frame, area, theme, &fit(entry.id(), usize::from(area.width).saturating_sub(18)).trim_end().to_owned(), state, false);
+    let inner = pane(frame, area, theme, &fit(entry.id(), usize::from(area.width).saturating_sub(18)).trim_end(), state, false);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     let lines = lines(pairs, entry, usize::from(inner.width), usize::from(inner.height), theme);
     for (y, line) in (inner.y..inner.bottom()).zip(lines) {
@@ -49,7 +49,7 @@ fn lines(pairs: &Pairs, entry: &Entry, width: usize, height: usize, theme: &Them
         Fit::Failed(error) if !is_stale => Some((Level::Error, format!("{model}: {error}"))),
         _ => None,
     });
-    let findings = pairs.library.findings(entry.pair()).into_iter().map(|finding| (finding.level, finding.message));
+    let findings = shown.map_or(&[][..], |shown| shown.findings).iter().map(|finding| (finding.level, finding.message.clone()));
     let mut problems: Vec<(Level, String)> = findings.chain(left_out).collect();
     problems.sort_by_key(|(level, _)| *level);
     let missing: Vec<&str> = counts.iter().filter(|count| count.gauge.is_err()).map(|count| count.model.as_str()).collect();
