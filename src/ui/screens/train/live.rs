@@ -9,12 +9,12 @@ use ratatui::widgets::Widget;
 
 use super::figures::Figures;
 use super::look::{error_lines, scrolled};
-use super::rows::stage_word;
+use super::rows::{stage_word, without_day};
 use super::{Train, Watched};
 use crate::run::protocol::Outcome;
 use crate::run::summary::State;
 use crate::ui::keys::{Action, Context};
-use crate::ui::prose::{visible, wrap};
+use crate::ui::prose::{visible, width, wrap};
 use crate::ui::screen::Shared;
 use crate::ui::theme::Theme;
 use crate::ui::widgets::{Chart, Look, Mark, Series, pane};
@@ -27,6 +27,8 @@ const ROOMY: u16 = 30;
 /// Columns of a number with its name.
 const NUMBER: usize = 23;
 const NAME: usize = 13;
+/// Columns of a pane's rule that its title and state leave free.
+const RULE: usize = 6;
 const WIDEST_PROSE: usize = 100;
 
 /// What the right pane shows of a run.
@@ -63,7 +65,7 @@ pub(super) fn view_now(train: &Train, frame: &mut Frame, area: Rect, shared: &Sh
         figures: &train.now,
         title: folder.map_or_else(|| training.order.name.clone(), |name| name.to_string_lossy().into_owned()),
         state: match training.stage {
-            Stage::Stopping => "stopping: finishing the step",
+            Stage::Stopping => "finishing the step",
             _ => stage_word(training),
         },
         waiting: waiting.map(Into::into),
@@ -79,7 +81,7 @@ pub(super) fn view_watched(train: &Train, folder: &Path, frame: &mut Frame, area
         return;
     };
     let state = match (figures.outcome, train.run(folder).map(|run| run.state)) {
-        (None, Some(State::Running)) => "another process trains it",
+        (None, Some(State::Running)) => "watching",
         (Some(Outcome::Finished), _) if figures.step >= figures.steps => "finished",
         (Some(Outcome::Failed), _) => "failed",
         (None, Some(State::Interrupted)) => "interrupted",
@@ -100,7 +102,9 @@ pub(super) fn view_watched(train: &Train, folder: &Path, frame: &mut Frame, area
 impl Shown<'_> {
     fn view(&self, frame: &mut Frame, area: Rect, shared: &Shared, is_focused: bool) {
         let theme = &shared.theme;
-        let inner = pane(frame, area, theme, &visible(&self.title), self.state, is_focused);
+        let title = visible(&self.title);
+        let has_room = width(&title) + width(self.state) + RULE <= area.width.into();
+        let inner = pane(frame, area, theme, if has_room { &title } else { without_day(&title) }, self.state, is_focused);
         if let Some(waiting) = &self.waiting {
             return scrolled(frame, inner, vec![Line::default(), Line::raw(format!(" {waiting}"))], 0);
         }
@@ -139,8 +143,8 @@ impl Shown<'_> {
         let last = |points: &[(f64, f64)]| points.last().map(|point| point.1);
         let decimals = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.3}"));
         let mut numbers = vec![
-            ("step", format!("{} of {}", f.step, f.steps)),
-            ("epoch", format!("{} of {}", f.epoch, f.epochs)),
+            ("step", format!("{}/{}", f.step, f.steps)),
+            ("epoch", format!("{}/{}", f.epoch, f.epochs)),
             match f.seconds_left {
                 Some(seconds) => ("time left", clock(seconds)),
                 None => ("time", clock(f.seconds)),

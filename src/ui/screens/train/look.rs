@@ -73,17 +73,6 @@ impl Train {
             lines.push(plain(theme.faint, "Looking at the model, the pairs and the memory…"));
             return lines;
         }
-        let mut before = "";
-        for (level, name, words) in &look.findings {
-            let (sign, style) = match level {
-                Level::Ok => (" ", theme.text),
-                Level::Warning => ("!", theme.warning),
-                Level::Blocker => ("×", theme.error),
-            };
-            lines.push(topic(sign, style, if *name == before { "" } else { name }, words.clone()));
-            before = name;
-        }
-        lines.push(plain(theme.text, ""));
         lines.push(match look.blocker() {
             Some(_) => {
                 plain(theme.error, format!("This cannot start yet. Press {} to look again.", key(Context::Train, Action::Preflight)))
@@ -97,6 +86,17 @@ impl Train {
                 ),
             ),
         });
+        lines.push(plain(theme.text, ""));
+        let mut before = "";
+        for (level, name, words) in &look.findings {
+            let (sign, style) = match level {
+                Level::Ok => (" ", theme.text),
+                Level::Warning => ("!", theme.warning),
+                Level::Blocker => ("×", theme.error),
+            };
+            lines.push(topic(sign, style, if *name == before { "" } else { name }, words.clone()));
+            before = name;
+        }
         lines
     }
 

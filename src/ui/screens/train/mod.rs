@@ -294,3 +294,6 @@ impl Train {
         (list, detail)
     }
 }
+
+#[cfg(test)]
+mod tests;

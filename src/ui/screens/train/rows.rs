@@ -167,7 +167,7 @@ fn folder_name(path: &std::path::Path) -> String {
 }
 
 /// The name of a run's folder without the day in front.
-fn without_day(name: &str) -> &str {
+pub(super) fn without_day(name: &str) -> &str {
     let is_day = |day: &str| day.bytes().enumerate().all(|(i, b)| if matches!(i, 4 | 7 | 10) { b == b'-' } else { b.is_ascii_digit() });
     match name.split_at_checked("2026-11-22-".len()) {
         Some((day, rest)) if is_day(day) && !rest.is_empty() => rest,

@@ -75,7 +75,7 @@ pub struct RunRow {
     pub state: State,
     pub step: usize,
     pub steps: usize,
-    has_checkpoint: bool,
+    pub has_checkpoint: bool,
 }
 
 /// A pre-flight in words.

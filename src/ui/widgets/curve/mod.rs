@@ -63,6 +63,9 @@ pub struct Mark {
 /// Columns between the signs on a line of many points.
 const SIGN_SPACING: u16 = 12;
 
+/// Columns between two rules, at least.
+const RULE_SPACING: u16 = 10;
+
 /// The running mean of the points: about `window` of them count. What was drawn does not change when points are added.
 pub fn smoothed(points: &[(f64, f64)], window: usize) -> Vec<(f64, f64)> {
     let keep = 1.0 - 2.0 / (window.max(1) + 1) as f64;
@@ -165,11 +168,16 @@ impl Plot<'_> {
         }
     }
 
-    /// Rules whose names would run into one another stand without them. Returns the first column right of the names.
+    /// Rules that would stand too close to the one before are left out, and names that would run into one another. Returns the first column right of the names.
     fn draw_rules(&self, rules: &[(f64, String)], has_names: bool, buffer: &mut Buffer, theme: &Theme) -> u16 {
         let mut free = self.inner.x;
+        let mut next = self.inner.x;
         for (x, name) in rules {
             let at = self.inner.x + (self.dot((*x, 0.0)).0 / 2) as u16;
+            if at < next {
+                continue;
+            }
+            next = at + RULE_SPACING;
             for y in self.inner.top()..self.inner.bottom() {
                 buffer[(at, y)].set_char('┊').set_style(theme.border);
             }

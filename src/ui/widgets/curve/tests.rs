@@ -82,3 +82,14 @@ fn smoothing_takes_means_and_leaves_the_past_alone() {
     assert_eq!(smoothed(&points[..20], 9), all[..20]);
     assert_eq!(smoothed(&[(0.0, 1.0), (1.0, f64::NAN), (2.0, 1.0)], 5), [(0.0, 1.0), (2.0, 1.0)]);
 }
+
+#[test]
+fn rules_of_many_epochs_leave_room_for_the_lines() {
+    let buffer = drawn(60, 6, |theme, buffer| {
+        let rules: Vec<(f64, String)> = (1..200).map(|epoch| (f64::from(epoch * 3), format!("epoch {}", epoch + 1))).collect();
+        let line = falling("", 2.0, 600);
+        Chart { series: &[line], steps: 600, y: None, rules: &rules, marks: &[], has_axes: true, theme }.render(buffer.area, buffer);
+    });
+    let rules = (0..60).filter(|&x| buffer[(x, 0)].symbol() == "┊").count();
+    assert!((2..=6).contains(&rules), "{}", text(&buffer));
+}
