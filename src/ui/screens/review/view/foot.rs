@@ -92,7 +92,7 @@ impl Review {
         match (self.pace, reading.total()) {
             (_, 0) => "getting ready to draw samples".to_owned(),
             (None, _) => format!("loading the model{more}"),
-            (Some((_, rate)), total) => format!("{:>2} of {total} samples · {rate:>4.0} tokens/s{more} · {stop} stops", reading.done),
+            (Some((_, rate)), total) => format!("{:>2} of {total} samples · {stop} stops · {rate:>4.0} tokens/s{more}", reading.done),
         }
     }
 
