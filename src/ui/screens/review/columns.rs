@@ -9,17 +9,19 @@ use crate::ui::prose::wrap;
 /// More texts than are ever seen at once, fewer than would matter.
 const KEPT: usize = 24;
 
+type Lines = Rc<Vec<String>>;
+
 /// Filled while drawing, which is when sizes are known.
 #[derive(Debug, Default)]
 pub struct Columns {
-    lines: RefCell<HashMap<(String, u16), Rc<Vec<String>>>>,
+    lines: RefCell<HashMap<(String, u16), Lines>>,
     last_tops: Cell<[usize; 4]>,
     page: Cell<usize>,
 }
 
 impl Columns {
     /// The text in lines of at most `width` columns, each paragraph on lines of its own.
-    pub fn lines(&self, text: &str, width: u16) -> Rc<Vec<String>> {
+    pub fn lines(&self, text: &str, width: u16) -> Lines {
         let mut kept = self.lines.borrow_mut();
         let key = (text.to_owned(), width);
         if let Some(lines) = kept.get(&key) {

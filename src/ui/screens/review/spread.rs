@@ -90,6 +90,7 @@ impl<'a> Spread<'a> {
                 let names = present.iter().map(|&arm| shelf.arms[arm].name.clone());
                 Panes::shuffled(names, shelf.seed, &prompt.id, at.number()).arms().iter().filter_map(index).collect()
             }
+            (None, false) if present.is_empty() => vec![],
             (None, false) => (0..contents.len()).collect(),
         };
         let missing = (0..contents.len()).filter(|arm| !order.contains(arm)).collect();

@@ -95,11 +95,11 @@ fn act(review: &mut Review, shared: &Shared, actions: &[Action]) -> Vec<Effect> 
 
 /// The verdict that was sent to disk; it is on record from then on.
 fn recorded(review: &mut Review, shared: &Shared, effects: Vec<Effect>) -> Verdict {
-    let tasks = effects.into_iter().filter_map(|effect| match effect {
+    let mut tasks = effects.into_iter().filter_map(|effect| match effect {
         Effect::Do(Io::Task(crate::ui::tasks::Task::Review(Task::Judge { verdict, .. }))) => Some(verdict),
         _ => None,
     });
-    let verdict = tasks.last().unwrap();
+    let verdict = tasks.next_back().unwrap();
     verdict.reading.check().unwrap();
     verdict.reading.check_scores(&review.shelf.as_ref().unwrap().rubric, review.prompt().unwrap().long).unwrap();
     let mut verdicts = review.shelf.as_ref().unwrap().verdicts.clone();

@@ -92,7 +92,7 @@ impl Review {
         match (self.pace, reading.total()) {
             (_, 0) => "getting ready to draw samples".to_owned(),
             (None, _) => format!("loading the model{more}"),
-            (Some((_, rate)), total) => format!("{:>2} of {total} samples · {rate:>4.0} tokens/s{more} · {stop} stops", reading.done),
+            (Some((_, rate)), total) => format!("{:>2} of {total} samples · {stop} stops · {rate:>4.0} tokens/s{more}", reading.done),
         }
     }
 
@@ -184,6 +184,9 @@ fn in_words(outcome: &Outcome, title: impl Fn(&ArmName) -> String) -> String {
     }
 }
 
+/// Keeps a name and its numbers on one line.
+const NO_BREAK: &str = "\u{a0}";
+
 /// How often each arm won so far, the most successful first.
 fn running_tally(shelf: &Shelf) -> String {
     let readings = shelf.verdicts.verdicts.iter().map(|verdict| &verdict.reading);
@@ -191,6 +194,7 @@ fn running_tally(shelf: &Shelf) -> String {
     let mut arms = tally.arms;
     arms.sort_by(|a, b| b.win_rate().partial_cmp(&a.win_rate()).unwrap_or(std::cmp::Ordering::Equal));
     let title = |arm: &ArmName| shelf.arm_of(arm).map_or_else(|| arm.to_string(), |at| shelf.arms[at].title.clone());
-    let won: Vec<String> = arms.iter().map(|arm| format!("{} {} of {}", title(&arm.arm), arm.wins, arm.readings)).collect();
+    let won: Vec<String> =
+        arms.iter().map(|arm| format!("{} {} of {}", title(&arm.arm), arm.wins, arm.readings).replace(' ', NO_BREAK)).collect();
     format!("Won so far: {}", won.join(" · "))
 }
