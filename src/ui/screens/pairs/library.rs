@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::entry::Entry;
 use crate::dataset::Part;
-use crate::pairs::{Finding, Level, Pair, Problem, Status, Tier, TierCount};
+use crate::pairs::{Finding, Level, Problem, Status, Tier, TierCount};
 
 #[derive(Debug, Default)]
 pub struct Library {

@@ -25,7 +25,7 @@ pub fn view(pairs: &Pairs, frame: &mut Frame, area: Rect, shared: &Shared) {
         (false, Status::Draft) => "draft",
         (false, Status::Discarded) => "discarded",
     };
-    let inner = pane(frame, area, theme, &fit(entry.id(), usize::from(area.width).saturating_sub(18)).trim_end(), state, false);
+    let inner = pane(frame, area, theme, fit(entry.id(), usize::from(area.width).saturating_sub(18)).trim_end(), state, false);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     let lines = lines(pairs, entry, usize::from(inner.width), usize::from(inner.height), theme);
     for (y, line) in (inner.y..inner.bottom()).zip(lines) {
