@@ -61,13 +61,28 @@ struct Text {
 impl Index {
     /// Of both texts of each pair. Up to 2^32 words.
     pub fn of<'p>(pairs: impl IntoIterator<Item = &'p Pair>) -> Index {
-        let sides = |pair: &'p Pair| [(pair, Side::Prompt, &pair.prompt), (pair, Side::Response, &pair.response)];
-        let texts: Vec<_> = pairs.into_iter().flat_map(sides).collect();
+        let sides = |pair: &'p Pair| [(pair.id.as_str(), Side::Prompt, pair.prompt.as_str()), (&pair.id, Side::Response, &pair.response)];
+        Index::of_texts(pairs.into_iter().flat_map(sides))
+    }
+
+    /// Of a prompt alone, to tell what an output took from there.
+    pub fn of_prompt(text: &str) -> Index {
+        Index::of_texts([("", Side::Prompt, text)])
+    }
+
+    /// Whether the whole of a text stands in one of the index's.
+    pub fn holds(&self, text: &str) -> bool {
+        let hashes: Vec<u64> = words(text).map(|(_, word)| word).collect();
+        hashes.len() >= WORDS && self.first_with(&hashes).is_some()
+    }
+
+    fn of_texts<'p>(texts: impl IntoIterator<Item = (&'p str, Side, &'p str)>) -> Index {
+        let texts: Vec<_> = texts.into_iter().collect();
         let words: Vec<Vec<u64>> = texts.par_iter().map(|(_, _, text)| words(text).map(|(_, word)| word).collect()).collect();
         let mut index = Index::default();
         for ((pair, side, _), words) in texts.iter().zip(words) {
             index.words.extend(words);
-            index.texts.push(Text { pair: pair.id.clone(), side: *side, end: index.words.len() });
+            index.texts.push(Text { pair: (*pair).to_owned(), side: *side, end: index.words.len() });
         }
         index.sort_runs();
         index
