@@ -172,3 +172,62 @@ fn interval(pieces: &[&Piece], seed: u64, statistic: impl Fn(&[Drawn]) -> Option
     };
     percentiles((0..RESAMPLES).filter_map(|_| once()).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::review::agreement::agreement;
+
+    const DRAFT: &str = "The ferry left at noon. Nobody knew the pilot's name. Gulls followed us to the bar.\n\nI had packed the blue lamp badly. Its glass broke in the hold.";
+    const FINISHED: &str = "The ferry left at noon. Gulls followed us to the bar.\n\nI had packed the blue lamp badly.";
+    const MODEL: &str = "The ferry left at noon. Nobody knew the pilot's name.\n\nI had packed the blue lamp badly.";
+
+    #[test]
+    fn one_sample_of_one_draft_is_a_plain_agreement() {
+        let plain = agreement(DRAFT, MODEL, FINISHED, 7);
+        let pieces = [Piece::of(DRAFT, FINISHED, &[vec![MODEL]])];
+        for (asked, expected) in [(Asked::All, plain.cut), (Asked::Endings, plain.endings)] {
+            let found = scores(&pieces, 0, asked, 7);
+            assert_eq!(Scores { interval: None, ..found }, Scores { interval: None, ..expected }, "{asked:?}");
+        }
+        assert_eq!(author(&pieces, Asked::All), (5, 2));
+        assert_eq!(author(&pieces, Asked::Endings), (2, 1));
+    }
+
+    /// The same sample five times says no more than once; the same edit of another piece does.
+    #[test]
+    fn only_further_sentences_narrow_an_interval() {
+        let width = |pieces: &[Piece]| scores(pieces, 0, Asked::All, 7).interval.map(|(low, high)| high - low).unwrap();
+        let once = Piece::of(DRAFT, FINISHED, &[vec![MODEL]]);
+        let often = Piece::of(DRAFT, FINISHED, &[vec![MODEL; 5]]);
+        assert_eq!(width(std::slice::from_ref(&once)), width(&[often]));
+        assert!(width(&vec![once.clone(); 8]) < 0.6 * width(&[once]));
+    }
+
+    #[test]
+    fn a_difference_is_of_what_both_answered() {
+        let both = Piece::of(DRAFT, FINISHED, &[vec![DRAFT], vec![FINISHED, FINISHED]]);
+        let base_alone = Piece::of(DRAFT, FINISHED, &[vec![FINISHED], vec![]]);
+        let found = difference(&[both.clone(), base_alone.clone()], 0, 1, Asked::All, 7);
+        assert_eq!(found.kappa.map(|estimate| estimate.value), Some(1.0));
+        assert_eq!(difference(&[base_alone.clone()], 0, 1, Asked::All, 7), Difference { kappa: None, f1: None });
+        // Two arms that are one differ by nothing, on every resample.
+        let same = Piece::of(DRAFT, FINISHED, &[vec![MODEL], vec![MODEL]]);
+        assert_eq!(difference(&[same], 0, 1, Asked::All, 7).f1.map(|f1| (f1.value, f1.interval)), Some((0.0, Some((0.0, 0.0)))));
+        let nothing = scores(&[base_alone], 1, Asked::All, 7);
+        assert_eq!((nothing.precision, nothing.recall, nothing.kappa, nothing.interval), (None, None, None, None));
+    }
+
+    #[test]
+    fn editors_who_know_nothing_agree_by_chance() {
+        let pieces = [Piece::of(DRAFT, FINISHED, &[])];
+        let nothing = cutting_nothing(&pieces, Asked::All);
+        assert_eq!((nothing.precision, nothing.recall, nothing.kappa), (None, Some(0.0), Some(0.0)));
+        let random = cutting_at_random(&pieces, Asked::All, 7);
+        assert!(
+            random.recall.is_some_and(|recall| (recall - 0.4).abs() < 0.02) && random.kappa.is_some_and(|kappa| kappa.abs() < 0.04),
+            "{random:?}"
+        );
+        assert_eq!(cutting_at_random(&[], Asked::All, 7).kappa, None);
+    }
+}

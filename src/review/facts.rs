@@ -190,7 +190,8 @@ fn is_first_person(word: &str) -> bool {
 
 fn is_capitalised(word: &str) -> bool {
     let mut chars = word.chars();
-    chars.next().is_some_and(char::is_uppercase) && (chars.next().is_some() || !matches!(word, "I" | "A" | "O"))
+    // A single letter is an initial, a grade, the first of a word that was broken off.
+    chars.next().is_some_and(char::is_uppercase) && chars.next().is_some()
 }
 
 fn is_name(word: &Word) -> bool {
@@ -282,6 +283,7 @@ mod tests {
         check("I heard him: “Where is it?” On Monday in May I’d not know.", &[]);
         check("I said it to Mother on Christmas Day.", &[]);
         check("# What I Saw in Paris\n\nIt rained.", &[]);
+        check("I gave J. Smith a B.", &[(Name, "Smith")]);
         check("I saw the _Sirius_ leave.", &[(Name, "Sirius")]);
         check("", &[]);
     }

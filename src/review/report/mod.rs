@@ -25,8 +25,8 @@ use crate::pairs::Pair;
 use crate::run::folder::Run;
 
 /// What the report asks, at its head.
-pub const QUESTION: &str = "Does fine-tuning capture the editing instinct (what gets cut, what gets kept, how a paragraph earns its ending), \
-    where the words and the length of sentences are not the question? Does a model that was tuned to be helpful learn it better or worse than one that was not?";
+pub const QUESTION: &str = "Does fine-tuning capture what prompting could not: not the words or the length of sentences, but what gets cut, what gets \
+    kept, and how a paragraph earns its ending? And does a model that was tuned to be helpful learn it better, or worse, than one that was not?";
 
 /// All that a report is made of.
 #[derive(Debug, Clone, Copy)]
@@ -123,6 +123,10 @@ fn limits(editing: &[Editing], prompts: &[PromptPart]) -> Vec<String> {
         limits.push(
             "Agreement with an edit asks which sentences went. It does not ask whether what stayed was made better, and another good edit of \
              the same draft would cut other sentences: her own second edit would not reach a kappa of 1.",
+        );
+        limits.push(
+            "In an answer to a draft, a copied span may be two passages of that draft which meet where she cut what stood between them: then it is \
+             her cut that was found again, by memory or by judgement.",
         );
     }
     if prompts.iter().any(|prompt| prompt.arms.iter().flat_map(|arm| &arm.samples).any(|sample| sample.cut_short)) {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Sources;
+use crate::config::{Config, Method};
 use crate::run::folder::Run;
 use crate::run::log::History;
 use crate::run::summary::{State, summarise};
@@ -152,21 +153,25 @@ fn smoothed(points: &[Point]) -> Vec<Point> {
     points.iter().map(next).collect()
 }
 
-/// The keys of the configs that do not have one value in all runs. The config's name is none of them.
+/// What every run's part says of its config anyway.
+const SHOWN: [&str; 7] = ["name", "model", "revision", "format", "method", "base_precision", "seed"];
+
+/// The keys of the configs that do not have one value in all runs, apart from those that the runs' parts have. Without an adapter, `lora` is null.
 pub(super) fn differing(runs: &[Run]) -> Vec<Setting> {
     let flat: Vec<BTreeMap<String, Value>> = runs.iter().map(|run| flat(&run.manifest.config)).collect();
     let keys: std::collections::BTreeSet<&String> = flat.iter().flat_map(BTreeMap::keys).collect();
     let values = |key: &String| flat.iter().map(|map| map.get(key).cloned().unwrap_or(Value::Null)).collect::<Vec<_>>();
-    let all = keys.into_iter().filter(|key| *key != "name").map(|key| Setting { key: key.clone(), values: values(key) });
+    let all = keys.into_iter().filter(|key| !SHOWN.contains(&key.as_str())).map(|key| Setting { key: key.clone(), values: values(key) });
     all.filter(|setting| setting.values.windows(2).any(|two| two[0] != two[1])).collect()
 }
 
 /// `{"lora": {"rank": 16}}` as `lora.rank` -> 16.
-fn flat(config: &impl Serialize) -> BTreeMap<String, Value> {
+fn flat(config: &Config) -> BTreeMap<String, Value> {
     let mut flat = BTreeMap::new();
     let Ok(Value::Object(map)) = serde_json::to_value(config) else { return flat };
     for (key, value) in map {
         match value {
+            Value::Object(_) if key == "lora" && config.method == Method::Full => {}
             Value::Object(inner) => flat.extend(inner.into_iter().map(|(below, value)| (format!("{key}.{below}"), value))),
             value => drop(flat.insert(key, value)),
         }
