@@ -210,7 +210,7 @@ mod tests {
         let base_alone = Piece::of(DRAFT, FINISHED, &[vec![FINISHED], vec![]]);
         let found = difference(&[both.clone(), base_alone.clone()], 0, 1, Asked::All, 7);
         assert_eq!(found.kappa.map(|estimate| estimate.value), Some(1.0));
-        assert_eq!(difference(&[base_alone.clone()], 0, 1, Asked::All, 7), Difference { kappa: None, f1: None });
+        assert_eq!(difference(std::slice::from_ref(&base_alone), 0, 1, Asked::All, 7), Difference { kappa: None, f1: None });
         // Two arms that are one differ by nothing, on every resample.
         let same = Piece::of(DRAFT, FINISHED, &[vec![MODEL], vec![MODEL]]);
         assert_eq!(difference(&[same], 0, 1, Asked::All, 7).f1.map(|f1| (f1.value, f1.interval)), Some((0.0, Some((0.0, 0.0)))));

@@ -94,7 +94,8 @@ impl Index {
         let (places, hashes): (Vec<Range<usize>>, Vec<u64>) = words(output).unzip();
         let lengths = self.lengths(&hashes);
         let mut found = vec![];
-        let mut open = vec![0..hashes.len()];
+        let whole = 0..hashes.len();
+        let mut open = vec![whole];
         while let Some(part) = open.pop() {
             let length = |word: usize| lengths[word].min(part.end - word);
             // The first of equals, since `max_by_key` takes the last.
