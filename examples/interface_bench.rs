@@ -61,6 +61,7 @@ fn spread(times: &[Duration]) -> serde_json::Value {
 }
 
 fn start(program: &Path, folder: &Path) -> Pty {
+    eprintln!("{}", folder.display());
     Pty::start(program, &[], folder, COLUMNS, ROWS, &[])
 }
 

@@ -11,6 +11,7 @@ mod init;
 mod interrupt;
 mod precision;
 mod progress;
+mod report;
 mod score;
 mod style;
 mod train;
@@ -55,6 +56,8 @@ enum Command {
     Score(score::Args),
     /// Show what a revision kept, cut, reworded and moved, sentence by sentence
     Diff(diff::Args),
+    /// Write what is known of a set of runs as one HTML page and one Markdown file
+    Report(report::Args),
     /// Measure speed and memory at a model's true shape
     Bench(bench::Args),
     /// Print a completion script for a shell
@@ -97,6 +100,7 @@ fn dispatch(args: Args) -> Result<Outcome> {
         Command::Generate(args) => generate::run(args, &workspace()?),
         Command::Score(args) => score::run(args),
         Command::Diff(args) => diff::run(args),
+        Command::Report(args) => report::run(args, &workspace()?),
         Command::Completions(args) => completions::run(args),
     }
 }

@@ -124,8 +124,12 @@ pub fn interval(choices: &[Choice], statistic: impl Fn(&Table) -> Option<f64>, s
         return None;
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut values: Vec<f64> =
-        (0..RESAMPLES).filter_map(|_| statistic(&Table::of((0..choices.len()).map(|_| choices[below(&mut rng, choices.len())])))).collect();
+    let mut once = || statistic(&Table::of((0..choices.len()).map(|_| choices[below(&mut rng, choices.len())])));
+    percentiles((0..RESAMPLES).filter_map(|_| once()).collect())
+}
+
+/// From 2.5 % to 97.5 % of the values of [`RESAMPLES`] resamples; `None` where more than half of them had none.
+pub(super) fn percentiles(mut values: Vec<f64>) -> Option<(f64, f64)> {
     if values.len() * 2 < RESAMPLES {
         return None;
     }

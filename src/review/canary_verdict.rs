@@ -20,7 +20,8 @@ pub const SHIFT: f64 = 0.5;
 /// How many readings each mean must be of: more than half of the five samples that are drawn of a prompt.
 pub const READINGS: u64 = 3;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CanaryVerdict {
     /// The known topic shifted and the new one did not.
     Memorised,
@@ -36,7 +37,7 @@ pub enum CanaryVerdict {
 }
 
 /// The mean scores of one canary, base beside fine-tuned. `None` where nothing was scored.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
 pub struct Shift {
     pub base: Option<Mean>,
     pub tuned: Option<Mean>,

@@ -2,7 +2,8 @@
 //!
 //! [`text`] cuts a piece into paragraphs and sentences; [`align`] says what became of each sentence; [`words`] looks inside the
 //! reworded ones; [`paragraphs`] reads paragraphs and their endings off the alignment; [`shares`] and [`agreement`] turn it into numbers.
-//! [`lanes`] lays an alignment out for reading, [`head`] puts its numbers in words. [`voice`] measures a text against the writer's own pieces.
+//! [`lanes`] lays an alignment out for reading, [`head`] puts its numbers in words. [`voice`] measures a text against the writer's own
+//! pieces; [`verbatim`] finds what it copied from them, [`facts`] what it invented.
 //! These are pure functions of the texts (and, for the intervals, of a seed).
 //!
 //! [`blind`] hides the arms of a prompt behind panes; [`verdict`] records what was decided, in `verdicts.jsonl`, the one file that is
@@ -13,12 +14,16 @@ pub mod align;
 pub mod blind;
 pub mod canary_verdict;
 mod draw;
+pub mod edits;
+pub mod facts;
 pub mod head;
 pub mod lanes;
 pub mod paragraphs;
+pub mod report;
 pub mod shares;
 pub mod tally;
 pub mod text;
+pub mod verbatim;
 pub mod verdict;
 pub mod voice;
 pub mod words;

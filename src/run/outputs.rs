@@ -58,6 +58,33 @@ pub fn append(run: &Path, output: &Output) -> Result<()> {
     private::append(&path)?.write_all(&line).with_context(|| format!("{}: a sample cannot be written", path.display()))
 }
 
+/// The prompts that have outputs, each with its arms, both sorted.
+pub fn list(run: &Path) -> Result<Vec<(String, Vec<String>)>> {
+    let root = run.join("outputs");
+    let mut found = vec![];
+    for prompt in names(&root)?.into_iter().filter(|name| root.join(name).is_dir()) {
+        let arms: Vec<String> =
+            names(&root.join(&prompt))?.iter().filter_map(|name| Some(name.strip_suffix(".jsonl")?.to_owned())).collect();
+        found.push((prompt, arms));
+    }
+    found.retain(|(_, arms)| !arms.is_empty());
+    Ok(found)
+}
+
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let shown = || format!("{}: cannot be listed", folder.display());
+    let entries = match fs::read_dir(folder) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(vec![]),
+        entries => entries.with_context(shown)?,
+    };
+    let mut names = vec![];
+    for entry in entries {
+        names.push(entry.with_context(shown)?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// All outputs of one prompt and arm, in the order they were drawn; a torn last line is left out.
 pub fn read(run: &Path, prompt: &str, arm: &str) -> Result<Vec<Output>> {
     let path = run.join("outputs").join(prompt).join(format!("{arm}.jsonl"));

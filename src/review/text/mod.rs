@@ -66,7 +66,7 @@ impl<'t> Document<'t> {
     /// Cuts `text` into paragraphs and sentences. Any text is fine; one without a sentence gives none.
     pub fn new(text: &'t str) -> Document<'t> {
         let mut document = Document { text, paragraphs: Vec::new(), sentences: Vec::new() };
-        let mut ruler = Ruler { text, byte: 0, scalar: 0 };
+        let mut ruler = Ruler::new(text);
         for block in blocks::blocks(text) {
             let first = document.sentences.len();
             let paragraph = document.paragraphs.len();
@@ -105,14 +105,19 @@ impl<'t> Document<'t> {
 }
 
 /// Counts scalar values along the text, so that spans in order cost one pass.
-struct Ruler<'t> {
+pub(super) struct Ruler<'t> {
     text: &'t str,
     byte: usize,
     scalar: usize,
 }
 
-impl Ruler<'_> {
-    fn span(&mut self, bytes: Range<usize>) -> Span {
+impl<'t> Ruler<'t> {
+    pub(super) fn new(text: &'t str) -> Ruler<'t> {
+        Ruler { text, byte: 0, scalar: 0 }
+    }
+
+    /// The span of a range of bytes that begins no earlier than the last one ended.
+    pub(super) fn span(&mut self, bytes: Range<usize>) -> Span {
         let start = self.advance(bytes.start);
         let end = self.advance(bytes.end);
         Span { start, end, bytes: (bytes.start, bytes.end) }

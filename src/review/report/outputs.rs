@@ -1,0 +1,382 @@
+//! What the arms wrote: every prompt with its samples, what is copied and what invented in them, and what was made of a draft.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use serde::Serialize;
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::Sources;
+use crate::pairs::{Pair, Tier};
+use crate::review::align::{Kind, align};
+use crate::review::facts::{FactKind, Known, invented};
+use crate::review::shares::{Counts, Shares};
+use crate::review::verbatim::{Index, Side};
+use crate::review::verdict::{ArmName, Pick};
+use crate::review::words::Segment;
+use crate::run::folder::Run;
+use crate::run::outputs::{self, Output};
+use crate::run::protocol::{Finish, Sampling};
+
+/// An arm, summed up.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ArmPart {
+    pub arm: ArmName,
+    /// The arm's name alone where it is the only one of that name, else the whole.
+    pub label: String,
+    pub tuned: bool,
+    pub samples: usize,
+    /// Samples without a word.
+    pub empty: usize,
+    /// Samples that ended at the limit of new tokens.
+    pub cut_short: usize,
+    pub words: usize,
+    /// The steps of the checkpoints that answered, or beside which the base arm was drawn.
+    pub checkpoints: Vec<usize>,
+    pub sampling: Vec<Sampling>,
+    /// Spans of 8 or more words that stand in a pair the run was trained on; those of the prompt do not count.
+    pub copied_spans: usize,
+    pub copied_words: usize,
+    /// Spans of a training pair that the prompt holds too.
+    pub from_prompt: usize,
+    pub facts: usize,
+}
+
+/// A prompt with all its outputs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PromptPart {
+    pub prompt: String,
+    pub text: String,
+    /// What a canary is there to find out.
+    pub about: Option<String>,
+    /// The tier-1 pair whose draft it is.
+    pub draft_of: Option<String>,
+    /// What the writer made of that draft.
+    pub hers: Option<Edit>,
+    pub arms: Vec<PromptArm>,
+}
+
+/// An arm's samples of one prompt.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PromptArm {
+    pub arm: ArmName,
+    pub label: String,
+    /// Which of `samples` to show: the one that was picked as the best, else the first.
+    pub shown: usize,
+    /// Never empty.
+    pub samples: Vec<SamplePart>,
+    /// What the shown one made of the draft.
+    pub edit: Option<Edit>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SamplePart {
+    pub sample: usize,
+    pub seed: u64,
+    pub picked: bool,
+    /// Ended at the limit of new tokens.
+    pub cut_short: bool,
+    pub words: usize,
+    pub text: String,
+    pub copied: Vec<CopiedPart>,
+    pub facts: Vec<FactPart>,
+    /// Of a draft's sentences.
+    pub shares: Option<Shares>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CopiedPart {
+    pub start: usize,
+    pub end: usize,
+    pub words: usize,
+    pub pair: String,
+    pub side: Side,
+    /// Whether the prompt holds it too: then it was in plain sight.
+    pub in_prompt: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FactPart {
+    pub kind: FactKind,
+    pub start: usize,
+    pub end: usize,
+    pub text: String,
+    pub sentence: String,
+}
+
+/// What became of a draft.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Edit {
+    pub shares: Shares,
+    pub rows: Vec<DiffRow>,
+}
+
+/// A row of the alignment and its words: what stayed (`=`), went (`-`) and came (`+`).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DiffRow {
+    pub kind: Kind,
+    pub words: Vec<(char, String)>,
+    /// Whether a paragraph begins here: the draft's or, for a new row, the revision's.
+    pub opens: bool,
+}
+
+/// The outputs of all runs, read once.
+#[derive(Debug)]
+pub(super) struct Texts {
+    /// By prompt, then in the order of the runs, the base arm first.
+    pub prompts: BTreeMap<String, Vec<ArmTexts>>,
+}
+
+/// One arm's samples of one prompt. A sample that was drawn anew under the same number takes the place of the earlier one.
+#[derive(Debug)]
+pub(super) struct ArmTexts {
+    pub arm: ArmName,
+    pub samples: Vec<Output>,
+}
+
+impl Texts {
+    pub fn read(sources: &Sources, missing: &mut Vec<String>) -> Result<Texts> {
+        let mut prompts: BTreeMap<String, Vec<ArmTexts>> = BTreeMap::new();
+        for run in sources.runs {
+            let name = run.folder_name();
+            let mut arms = BTreeSet::new();
+            for (prompt, names) in outputs::list(&run.folder)? {
+                for arm in names {
+                    let Some(arm_name) = ArmName::new(&name, &arm) else { continue };
+                    let mut samples = BTreeMap::new();
+                    for output in outputs::read(&run.folder, &prompt, &arm)? {
+                        samples.insert(output.sample, output);
+                    }
+                    let samples: Vec<Output> = samples.into_values().collect();
+                    if !samples.is_empty() {
+                        prompts.entry(prompt.clone()).or_default().push(ArmTexts { arm: arm_name, samples });
+                        arms.insert(arm);
+                    }
+                }
+            }
+            let has = |ending: &str| arms.iter().any(|arm| arm.ends_with(ending));
+            let which = match (has("-base"), has("-tuned")) {
+                (true, true) => continue,
+                (false, false) => "no outputs",
+                (false, true) => "no outputs of the base arm",
+                (true, false) => "no outputs of the fine-tuned arm",
+            };
+            missing.push(format!("{name} has {which}; `voicetune generate {name}` draws them."));
+        }
+        for (prompt, arms) in &prompts {
+            let texts: BTreeSet<String> = arms.iter().flat_map(|arm| &arm.samples).map(|output| plain(&output.prompt_text)).collect();
+            if texts.len() > 1 {
+                missing.push(format!("Prompt {prompt} did not have the same words for all samples: its outputs do not compare."));
+            }
+        }
+        Ok(Texts { prompts })
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &ArmTexts> {
+        self.prompts.values().flatten()
+    }
+
+    /// The arms, in the order of the runs, the base before the fine-tuned one.
+    pub fn arms(&self, sources: &Sources) -> Vec<ArmName> {
+        let mut arms: Vec<ArmName> = self.all().map(|texts| texts.arm.clone()).collect();
+        let place = |arm: &ArmName| sources.runs.iter().position(|run| run.folder_name() == arm.run());
+        arms.sort_by_cached_key(|arm| (place(arm), arm.clone()));
+        arms.dedup();
+        arms
+    }
+}
+
+/// As texts are compared: the program's own clean form of a prompt.
+pub(super) fn plain(text: &str) -> String {
+    text.replace("\r\n", "\n").trim().to_owned()
+}
+
+/// The tier-1 pair whose draft this prompt is.
+pub(super) fn draft_of<'s>(sources: &Sources<'s>, prompt: &str) -> Option<&'s Pair> {
+    let prompt = plain(prompt);
+    sources.pairs.iter().find(|pair| pair.tier == Tier::Draft && !prompt.is_empty() && plain(&pair.prompt) == prompt)
+}
+
+pub(super) fn is_tuned(arm: &ArmName) -> bool {
+    arm.arm().ends_with("-tuned")
+}
+
+pub(super) fn is_empty(output: &Output) -> bool {
+    output.text.trim().is_empty()
+}
+
+/// What an arm is called in tables.
+pub(super) fn label(arm: &ArmName, arms: &[ArmName]) -> String {
+    let alone = arms.iter().filter(|other| other.arm() == arm.arm()).count() < 2;
+    if alone { arm.arm().to_owned() } else { arm.to_string() }
+}
+
+/// All arms and all prompts. `picks` are the readings' best samples.
+pub(super) fn parts(
+    sources: &Sources,
+    texts: &Texts,
+    picks: &BTreeMap<(String, ArmName), Pick>,
+    missing: &mut Vec<String>,
+) -> (Vec<ArmPart>, Vec<PromptPart>) {
+    let arms = texts.arms(sources);
+    let trained: BTreeMap<String, Trained> =
+        sources.runs.iter().map(|run| (run.folder_name(), Trained::of(run, sources.pairs, missing))).collect();
+    let mut prompts = vec![];
+    for (prompt, all) in &texts.prompts {
+        let text = all[0].samples[0].prompt_text.clone();
+        let draft = draft_of(sources, &text);
+        let asked = Asked { text: &text, index: Index::of_prompt(&text), draft };
+        let arm = |texts: &ArmTexts| {
+            let pick = picks.get(&(prompt.clone(), texts.arm.clone()));
+            asked.arm(texts, &trained[texts.arm.run()], pick, label(&texts.arm, &arms))
+        };
+        prompts.push(PromptPart {
+            prompt: prompt.clone(),
+            about: sources.canaries.iter().find(|canary| canary.id == *prompt).map(|canary| canary.about.clone()),
+            draft_of: draft.map(|pair| pair.id.clone()),
+            hers: draft.map(|pair| Edit::of(&pair.prompt, &pair.response)),
+            arms: all.iter().map(arm).collect(),
+            text,
+        });
+    }
+    let sums: Vec<ArmPart> = arms.iter().map(|arm| sum(arm, label(arm, &arms), texts, &prompts)).collect();
+    let settings: BTreeSet<String> =
+        sums.iter().flat_map(|arm| &arm.sampling).map(|sampling| format!("{:?}", Sampling { max_new_tokens: 0, ..*sampling })).collect();
+    if settings.len() > 1 {
+        missing.push(
+            "The outputs were not all drawn with the same sampling settings (see the arms): what differs between them may be the settings."
+                .into(),
+        );
+    }
+    for arm in sums.iter().filter(|arm| arm.empty > 0) {
+        missing.push(format!(
+            "{}: {} of {} outputs are empty; they are shown, and left out of agreement and voice.",
+            arm.label, arm.empty, arm.samples
+        ));
+    }
+    (sums, prompts)
+}
+
+/// What a run was trained on.
+struct Trained {
+    index: Index,
+    known: Known,
+}
+
+impl Trained {
+    fn of(run: &Run, pairs: &[Pair], missing: &mut Vec<String>) -> Trained {
+        let ids: BTreeSet<&String> = run.manifest.data.train.iter().collect();
+        let trained: Vec<&Pair> = pairs.iter().filter(|pair| ids.contains(&pair.id)).collect();
+        if trained.len() < ids.len() {
+            let gone = ids.len() - trained.len();
+            let name = run.folder_name();
+            missing.push(format!(
+                "{name}: {gone} of its {} training pairs are no longer there; what was copied from them is not found.",
+                ids.len()
+            ));
+        }
+        let texts = trained.iter().flat_map(|pair| [pair.prompt.as_str(), pair.response.as_str()]);
+        Trained { known: Known::of(texts), index: Index::of(trained.iter().copied()) }
+    }
+}
+
+/// A prompt, prepared for measuring its outputs.
+struct Asked<'a> {
+    text: &'a str,
+    index: Index,
+    draft: Option<&'a Pair>,
+}
+
+impl Asked<'_> {
+    fn arm(&self, texts: &ArmTexts, trained: &Trained, pick: Option<&Pick>, label: String) -> PromptArm {
+        let samples: Vec<SamplePart> = texts.samples.iter().map(|output| self.sample(output, trained, pick)).collect();
+        let full = |part: &SamplePart| part.words > 0;
+        let shown = samples.iter().position(|part| part.picked).or_else(|| samples.iter().position(full)).unwrap_or(0);
+        let edit = self.draft.filter(|_| full(&samples[shown])).map(|pair| Edit::of(&pair.prompt, &samples[shown].text));
+        PromptArm { arm: texts.arm.clone(), label, shown, samples, edit }
+    }
+
+    fn sample(&self, output: &Output, trained: &Trained, pick: Option<&Pick>) -> SamplePart {
+        let text = output.text.as_str();
+        let copied = trained.index.copied(text).into_iter().map(|copied| CopiedPart {
+            start: copied.span.start,
+            end: copied.span.end,
+            words: copied.words,
+            pair: copied.pair.to_owned(),
+            side: copied.side,
+            in_prompt: self.index.holds(copied.span.of(text)),
+        });
+        let facts = invented(text, self.text, &trained.known).into_iter().map(|fact| FactPart {
+            kind: fact.kind,
+            start: fact.span.start,
+            end: fact.span.end,
+            text: fact.span.of(text).to_owned(),
+            sentence: fact.sentence.of(text).to_owned(),
+        });
+        SamplePart {
+            sample: output.sample,
+            seed: output.seed,
+            picked: pick.is_some_and(|pick| pick.shown.sample == output.sample && pick.shown.is(text)),
+            cut_short: output.finish == Finish::Length,
+            words: text.unicode_words().count(),
+            copied: copied.collect(),
+            facts: facts.collect(),
+            shares: self.draft.filter(|_| !is_empty(output)).map(|pair| Counts::of(&align(&pair.prompt, text)).shares()),
+            text: text.to_owned(),
+        }
+    }
+}
+
+impl Edit {
+    fn of(draft: &str, revision: &str) -> Edit {
+        let alignment = align(draft, revision);
+        let mut paragraph = None;
+        let mut rows = vec![];
+        for row in &alignment.rows {
+            let here = match (&row.draft, &row.revision) {
+                (Some(run), _) => (true, alignment.draft.sentences[run.start].paragraph),
+                (None, Some(run)) => (false, alignment.revision.sentences[run.start].paragraph),
+                (None, None) => continue,
+            };
+            let segment = |segment| match segment {
+                Segment::Equal(text) => ('=', text.to_owned()),
+                Segment::Delete(text) => ('-', text.to_owned()),
+                Segment::Insert(text) => ('+', text.to_owned()),
+            };
+            rows.push(DiffRow {
+                kind: row.kind,
+                words: alignment.words(row).into_iter().map(segment).collect(),
+                opens: paragraph != Some(here),
+            });
+            paragraph = Some(here);
+        }
+        Edit { shares: Counts::of(&alignment).shares(), rows }
+    }
+}
+
+fn sum(arm: &ArmName, label: String, texts: &Texts, prompts: &[PromptPart]) -> ArmPart {
+    let outputs: Vec<&Output> = texts.all().filter(|texts| texts.arm == *arm).flat_map(|texts| &texts.samples).collect();
+    let samples = || prompts.iter().flat_map(|prompt| &prompt.arms).filter(|part| part.arm == *arm).flat_map(|part| &part.samples);
+    let copied = |in_prompt: bool| samples().flat_map(|sample| &sample.copied).filter(move |copied| copied.in_prompt == in_prompt);
+    let mut sampling: Vec<Sampling> = vec![];
+    for output in &outputs {
+        if !sampling.contains(&output.sampling) {
+            sampling.push(output.sampling);
+        }
+    }
+    ArmPart {
+        arm: arm.clone(),
+        label,
+        tuned: is_tuned(arm),
+        samples: outputs.len(),
+        empty: outputs.iter().filter(|output| is_empty(output)).count(),
+        cut_short: outputs.iter().filter(|output| output.finish == Finish::Length).count(),
+        words: samples().map(|sample| sample.words).sum(),
+        checkpoints: outputs.iter().map(|output| output.checkpoint).collect::<BTreeSet<_>>().into_iter().collect(),
+        sampling,
+        copied_spans: copied(false).count(),
+        copied_words: copied(false).map(|copied| copied.words).sum(),
+        from_prompt: copied(true).count(),
+        facts: samples().map(|sample| sample.facts.len()).sum(),
+    }
+}

@@ -1,0 +1,327 @@
+//! The report on two runs whose files were written by hand: one whole, one that was interrupted and lacks an arm.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use voicetune::config::{self, ChatTemplate, PlainTemplate, Templates, Workspace};
+use voicetune::hub::Tuning;
+use voicetune::pairs;
+use voicetune::review::report::{Report, Sources, html, markdown};
+use voicetune::review::verdict::{self, ArmName, Outcome, Pick, Reading, Score, Shown, Verdict};
+use voicetune::run::Run;
+use voicetune::run::manifest::{Data, Manifest, Model};
+use voicetune::run::outputs::{self, Output};
+use voicetune::run::protocol::{Finish, Sampling};
+
+const TIME: &str = "2026-11-22T10:00:00Z";
+
+/// Six sentences in two paragraphs, of which she cut the second, the fourth and the last.
+const DRAFT: &str = "The ferry left at noon. Nobody knew the pilot's name. Gulls followed us to the bar.\n\nI had packed the blue lamp badly. Its glass broke in the hold. That is how such things end.";
+const FINISHED: &str = "The ferry left at noon. Gulls followed us to the bar.\n\nIts glass broke in the hold.";
+/// Cuts the second and the fourth, as she did, and the fifth, which she kept.
+const TUNED: &str = "The ferry left at noon. Gulls followed us to the bar.\n\nThat is how such things end.";
+
+const ESSAY: &str = "Every clock in the town told its own time, and the baker went by none of them.\n\nShe counted loaves.";
+const NOTE: &str = "A bell is a clock that hurries.";
+
+struct Fixture(tempfile::TempDir);
+
+impl Fixture {
+    fn new() -> Fixture {
+        let fixture = Fixture(tempfile::tempdir().unwrap());
+        for folder in ["pairs/tier1", "pairs/tier2", "pairs/tier4", "configs", "runs"] {
+            fs::create_dir_all(fixture.path(folder)).unwrap();
+        }
+        let pair = |id: &str, tier: u8, prompt: &str, response: &str| {
+            let source = id.split('/').nth(1).unwrap();
+            let text = format!("tier: {tier}\nsource: {source}\nprompt: {prompt:?}\nresponse: {response:?}\nstatus: ready\n");
+            fs::write(fixture.path("pairs").join(format!("{id}.yaml")), text).unwrap();
+        };
+        pair("tier1/ferry", 1, DRAFT, FINISHED);
+        pair("tier2/clocks", 2, "The clocks of a town.", ESSAY);
+        pair("tier4/bell", 4, "Bells.", NOTE);
+        fs::write(
+            fixture.path("configs/canaries.yaml"),
+            "canaries:\n  - { id: A, about: \"known, short\", long: false, prompt: The clocks of a town. }\n",
+        )
+        .unwrap();
+        fixture.llama();
+        fixture.gpt2();
+        fixture.readings();
+        fixture
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.0.path().join(below)
+    }
+
+    /// Finished, both arms, one of three samples empty.
+    fn llama(&self) {
+        let run = self.run("llama", "model: m/Llama-Instruct\nformat: chat\nmethod: lora\n", Tuning::Instruct, Some("0e9e39f2"));
+        self.events(&run, &[(1, 4.0), (2, 3.0)], &[(0, 3.5), (1, 3.25), (2, 3.375)], true);
+        let draft = |arm: &str, text: &str| output(&run, "draft", arm, DRAFT, 0, text, Finish::Stop);
+        draft("llama-base", DRAFT);
+        draft("llama-tuned", TUNED);
+        let canary = |arm: &str, sample, text: &str, finish| output(&run, "A", arm, "The clocks of a town.", sample, text, finish);
+        canary("llama-base", 0, "Clocks are *nice*. <script>alert(1)</script> \u{202e}See https://x.example now.", Finish::Stop);
+        canary("llama-base", 1, " \n", Finish::Stop);
+        // Drawn anew: the later one counts.
+        canary("llama-tuned", 0, "An earlier draw.", Finish::Stop);
+        canary(
+            "llama-tuned",
+            0,
+            "I met Harold in Lyme Regis in 1962. He told its own time, and the baker went by none of us.",
+            Finish::Stop,
+        );
+        canary("llama-tuned", 1, "She counted loaves until", Finish::Length);
+    }
+
+    /// Interrupted after its first step; the base arm was not drawn.
+    fn gpt2(&self) {
+        let run = self.run("gpt2", "model: m/gpt2\nformat: plain\nmethod: full\nepochs: 5\n", Tuning::Base, None);
+        self.events(&run, &[(1, 5.0)], &[(0, 4.5)], false);
+        output(&run, "A", "gpt2-tuned", "The clocks of a town.", 0, "The town’s clocks: four.", Finish::Stop);
+    }
+
+    fn run(&self, name: &str, config: &str, tuning: Tuning, commit: Option<&str>) -> PathBuf {
+        let config = config::parse(Path::new("c.yaml"), config).unwrap();
+        let manifest = Manifest {
+            name: name.into(),
+            created: TIME.into(),
+            version: "0.1.0".into(),
+            device: "cpu".into(),
+            model: Model { name: config.model.clone(), revision: "main".into(), commit: commit.map(str::to_owned), tuning },
+            adapter_init: None,
+            config,
+            seed: 42,
+            only_pairs: None,
+            templates: Templates {
+                plain: PlainTemplate { delimiter: "\n\n---\n\n".into() },
+                chat: ChatTemplate { system: String::new(), date_string: "26 Jul 2024".into() },
+            },
+            data: Data {
+                hash: String::new(),
+                train: vec!["tier2/clocks".into(), "tier4/bell".into()],
+                validation: vec!["tier1/ferry".into()],
+            },
+        };
+        let made = Run::create(&self.path("runs"), manifest, "").unwrap().folder;
+        let folder = self.path("runs").join(format!("2026-11-22-{name}"));
+        if made != folder {
+            fs::rename(made, &folder).unwrap();
+        }
+        folder
+    }
+
+    fn events(&self, run: &Path, steps: &[(usize, f64)], evals: &[(usize, f64)], ended: bool) {
+        let mut lines =
+            vec![json!({"type": "started", "time": TIME, "version": "0.1.0", "device": "cpu", "from_step": 0, "steps": 2, "epochs": 1,
+            "examples": [2, 1], "trainable_parameters": 10})];
+        lines.extend(evals.iter().map(|(step, loss)| json!({"type": "eval", "step": step, "loss": loss, "tokens": 9})));
+        lines.extend(steps.iter().map(|(step, loss)| {
+            json!({"type": "step", "step": step, "epoch": 1, "loss": loss, "tokens": 9, "lr": 1e-4,
+            "grad_norm": 1.0, "ms": 1500.0, "tokens_per_s": 6.0, "device_bytes": null, "pairs": ["tier4/bell"]})
+        }));
+        if ended {
+            lines.push(json!({"type": "saved", "step": 1, "checkpoint": "checkpoints/step-000001", "result": true}));
+            lines.push(json!({"type": "saved", "step": 2, "checkpoint": "checkpoints/step-000002", "result": false}));
+            lines.push(json!({"type": "ended", "time": TIME, "outcome": "finished", "error": null}));
+        }
+        fs::write(run.join("events.jsonl"), lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    }
+
+    /// Two blind ones, of which one was corrected, and one with the names shown.
+    fn readings(&self) {
+        let arm = |arm: &str| ArmName::new("2026-11-22-llama", arm).unwrap();
+        let arms = [arm("llama-base"), arm("llama-tuned")];
+        let reading = |outcome, blind, replaces: Option<&Verdict>| {
+            let scores =
+                arms.iter().zip([2, 4]).map(|(arm, score)| (arm.clone(), [("rhythm".to_owned(), Score::new(score).unwrap())].into()));
+            let shown = arms.iter().map(|arm| Shown::new(arm.clone(), 0, "")).collect();
+            let (prompt, replaces) = ("A".into(), replaces.map(|verdict| verdict.id.clone()));
+            let reading = Reading { prompt, seed: 7, shown, blind, outcome, scores: scores.collect(), comment: String::new(), replaces };
+            let verdict = Verdict::new(reading, TIME.into());
+            verdict::append(&self.path("runs"), &verdict).unwrap();
+            verdict
+        };
+        let wrong = reading(Outcome::AllBad, true, None);
+        reading(Outcome::Best(vec![arms[1].clone()]), true, Some(&wrong));
+        reading(Outcome::Tie, true, None);
+        reading(Outcome::Best(vec![arms[0].clone()]), false, None);
+        let shown = Shown::new(arms[1].clone(), 1, "She counted loaves until");
+        verdict::append_pick(&self.path("runs"), &Pick { time: TIME.into(), prompt: "A".into(), shown }).unwrap();
+    }
+
+    fn report(&self, names: &[&str]) -> Report {
+        let workspace = Workspace::open(self.0.path()).unwrap();
+        let runs: Vec<Run> = names.iter().map(|name| Run::find(&workspace.runs(), name).unwrap()).collect();
+        let (pairs, _) = pairs::load(&workspace.pairs());
+        let (rubric, canaries) = (workspace.rubric().unwrap(), workspace.canaries().unwrap());
+        Report::of(&Sources { runs: &runs, pairs: &pairs, rubric: &rubric, canaries: &canaries, made: TIME }).unwrap()
+    }
+
+    fn voicetune(&self, args: &[&str]) -> assert_cmd::assert::Assert {
+        let mut command = assert_cmd::Command::cargo_bin("voicetune").unwrap();
+        command.env("NO_COLOR", "1").arg("--workspace").arg(self.0.path()).args(args).assert()
+    }
+}
+
+fn output(run: &Path, prompt: &str, arm: &str, prompt_text: &str, sample: usize, text: &str, finish: Finish) {
+    let sampling = Sampling { temperature: 0.8, top_p: 0.9, top_k: 50, repetition_penalty: 1.1, max_new_tokens: 200 };
+    let (prompt, arm, text, prompt_text) = (prompt.into(), arm.into(), text.into(), prompt_text.into());
+    let seed = 42 + sample as u64;
+    outputs::append(
+        run,
+        &Output { prompt, arm, sample, seed, ids: vec![1], text, finish, prompt_text, checkpoint: 1, sampling, time: TIME.into() },
+    )
+    .unwrap();
+}
+
+fn near(found: &Value, expected: f64) {
+    assert!(found.as_f64().is_some_and(|found| (found - expected).abs() < 1e-9), "{found} is not {expected}");
+}
+
+#[test]
+fn the_numbers_are_those_of_the_files() {
+    let report = serde_json::to_value(Fixture::new().report(&["llama", "gpt2"])).unwrap();
+
+    let run = &report["runs"][0];
+    assert_eq!(
+        (&run["state"], &run["tuning"], &run["commit"], &run["result"]),
+        (&json!("finished"), &json!("an instruct model"), &json!("0e9e39f2"), &json!(1))
+    );
+    assert_eq!(run["curve"]["best"], json!({"step": 1, "loss": 3.25}));
+    assert_eq!(report["runs"][1]["state"], "interrupted");
+    let differing: Vec<_> =
+        report["differing"].as_array().unwrap().iter().map(|setting| (setting["key"].as_str().unwrap(), &setting["values"])).collect();
+    assert!(differing.contains(&("epochs", &json!([3, 5]))) && differing.contains(&("lora.rank", &json!([16, null]))), "{differing:?}");
+
+    let arms: Vec<_> = report["arms"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|arm| {
+            (
+                arm["label"].as_str().unwrap(),
+                arm["samples"].as_u64().unwrap(),
+                arm["empty"].as_u64().unwrap(),
+                arm["cut_short"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(arms, [("llama-base", 3, 1, 0), ("llama-tuned", 3, 0, 1), ("gpt2-tuned", 1, 0, 0)]);
+
+    // A corrected verdict counts once, one with the names shown not at all.
+    let reading = &report["reading"];
+    assert_eq!((reading["blind"].as_u64(), reading["open"].as_u64()), (Some(2), Some(1)));
+    let tuned = &reading["standings"][1];
+    assert_eq!((tuned["wins"].as_u64(), tuned["ties"].as_u64(), tuned["all_bad"].as_u64()), (Some(1), Some(1), Some(0)));
+    near(&tuned["win_rate"], 0.5);
+    // statsmodels: proportion_confint(1, 2, method="wilson").
+    near(&tuned["win_interval"][0], 0.094531205734230_74);
+    near(&tuned["rubric"]["rhythm"]["mean"], 4.0);
+    assert_eq!(reading["canaries"][0]["verdict"], "not_enough_readings");
+    assert_eq!(reading["canaries"].as_array().unwrap().len(), 1);
+
+    // Of six sentences she cut three: the tuned arm two of them and one other, the base arm none.
+    let editing = &report["editing"][0];
+    assert_eq!(
+        (&editing["held_out"], &editing["pairs"], &editing["sentences"], &editing["endings"]),
+        (&json!(true), &json!(["tier1/ferry"]), &json!([6, 3]), &json!([2, 1]))
+    );
+    let cut = |arm: usize| &editing["arms"][arm]["cut"];
+    near(&cut(0)["kappa"], 0.0);
+    near(&cut(0)["recall"], 0.0);
+    near(&cut(1)["precision"], 2.0 / 3.0);
+    near(&cut(1)["recall"], 2.0 / 3.0);
+    near(&cut(1)["kappa"], 1.0 / 3.0);
+    near(&editing["difference"][0]["kappa"]["value"], 1.0 / 3.0);
+    assert_eq!(editing["cutting_nothing"][0]["precision"], Value::Null);
+    near(&editing["cutting_nothing"][0]["kappa"], 0.0);
+    // At random three of six: half of hers on average, and kappa about 0.
+    assert!((editing["cutting_at_random"][0]["recall"].as_f64().unwrap() - 0.5).abs() < 0.02);
+    assert!(editing["cutting_at_random"][0]["kappa"].as_f64().unwrap().abs() < 0.04);
+
+    let sample = &report["prompts"][0]["arms"].as_array().unwrap().iter().find(|arm| arm["label"] == "llama-tuned").unwrap()["samples"][0];
+    assert_eq!(
+        sample["copied"],
+        json!([{"start": 39, "end": 87, "words": 11, "pair": "tier2/clocks", "side": "response", "in_prompt": false}])
+    );
+    let facts: Vec<_> =
+        sample["facts"].as_array().unwrap().iter().map(|fact| (fact["kind"].as_str().unwrap(), fact["text"].as_str().unwrap())).collect();
+    assert_eq!(facts, [("name", "Harold"), ("place", "Lyme Regis"), ("year", "1962")]);
+
+    let missing = report["missing"].to_string();
+    for part in [
+        "2026-11-22-gpt2 was interrupted after 1 of 2 steps",
+        "no outputs of the base arm",
+        "no arm was given the held-out draft tier1/ferry",
+        "llama-base: 1 of 3 outputs are empty",
+    ] {
+        assert!(missing.contains(part), "`{part}` is not in {missing}");
+    }
+}
+
+#[test]
+fn markdown_reads_well() {
+    let text = markdown(&Fixture::new().report(&["llama", "gpt2"])).unwrap();
+    insta::assert_snapshot!(text.replace(env!("CARGO_PKG_VERSION"), "[version]"));
+}
+
+#[test]
+fn nothing_in_the_page_acts_or_is_loaded() {
+    let page = html(&Fixture::new().report(&["llama", "gpt2"])).unwrap();
+    for absent in ["<script", "\u{202e}", "src=", "<link", "@import", "url(", "href=\"http", "NaN"] {
+        assert!(!page.contains(absent), "{absent:?} is in the page");
+    }
+    for present in [
+        "&lt;script&gt;alert(1)",
+        "⟨U+202E⟩See",
+        "<svg class=\"chart\"",
+        "title=\"copied: tier2/clocks\"",
+        "title=\"invented: place\"",
+        "An empty output.",
+    ] {
+        assert!(page.contains(present), "{present:?} is not in the page");
+    }
+    let opened = |tag: &str| page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();
+    for tag in ["table", "section", "details", "svg", "mark", "div", "p", "tr", "td"] {
+        assert_eq!(opened(tag), page.matches(&format!("</{tag}>")).count(), "<{tag}>");
+    }
+}
+
+#[test]
+fn the_command_writes_two_private_files() {
+    let fixture = Fixture::new();
+    let printed =
+        String::from_utf8(fixture.voicetune(&["report", "llama", "gpt2", "llama"]).success().get_output().stdout.clone()).unwrap();
+    let paths: Vec<&str> = printed.lines().collect();
+    assert_eq!(paths.len(), 2);
+    for (path, name) in paths.iter().zip(Report::FILES) {
+        assert_eq!(Path::new(path), fixture.path("runs/2026-11-22-llama/report").join(name));
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    let json = fixture.voicetune(&["report", "gpt2", "--json"]).success().get_output().stdout.clone();
+    let object: Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(object["runs"][0]["run"], "2026-11-22-gpt2");
+    assert!(!fixture.path("runs/2026-11-22-gpt2/report").exists());
+    fixture.voicetune(&["report", "none"]).code(1);
+    fixture.voicetune(&["report"]).code(2);
+}
+
+#[test]
+fn a_run_without_anything_is_reported_as_such() {
+    let fixture = Fixture::new();
+    let run = fixture.path("runs/2026-11-22-gpt2");
+    fs::remove_file(run.join("events.jsonl")).unwrap();
+    fs::remove_dir_all(run.join("outputs")).unwrap();
+    let report = fixture.report(&["gpt2"]);
+    let page = html(&report).unwrap();
+    for present in ["no step was taken yet", "has no outputs", "Nothing was read blind yet", "There are no outputs."] {
+        assert!(page.contains(present), "{present:?}");
+        assert!(present.starts_with("There") || markdown(&report).unwrap().contains(present), "{present:?}");
+    }
+}
