@@ -61,7 +61,6 @@ fn spread(times: &[Duration]) -> serde_json::Value {
 }
 
 fn start(program: &Path, folder: &Path) -> Pty {
-    eprintln!("{}", folder.display());
     Pty::start(program, &[], folder, COLUMNS, ROWS, &[])
 }
 
@@ -81,6 +80,7 @@ fn first_frame(program: &Path, folder: &Path) -> Duration {
     let mut pty = start(program, folder);
     while !pty.has("Pairs") {
         pty.pump(Duration::from_millis(5));
+        assert!(begun.elapsed() < Duration::from_secs(20), "{}", pty.text());
     }
     let taken = begun.elapsed();
     quit(pty);
