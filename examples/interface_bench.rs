@@ -2,6 +2,8 @@
 //!
 //!     cargo build --release && cargo run --release --example interface_bench -- target/release/voicetune
 
+#![allow(clippy::unwrap_used)] // a benchmark ends where something is amiss
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -28,11 +30,11 @@ fn main() {
     let small = folder.path().join("small");
     workspace::copy(&small, |_| true);
     fill(&small, 150, 400);
-    write_pair(&small, "tier2", "aaa-long-essay", 5000);
+    write_pair(&small, "tier1", "aaa-long-essay", 5000);
     let large = folder.path().join("large");
     workspace::copy(&large, |_| false);
     fill(&large, 9_999, 400);
-    write_pair(&large, "tier2", "aaa-first-of-all", 400);
+    write_pair(&large, "tier1", "aaa-first-of-all", 400);
 
     let first_frame = (0..10).map(|_| first_frame(&program, &small)).collect::<Vec<_>>();
     let (typing, resident) = typing(&program, &small);

@@ -139,6 +139,8 @@ impl App {
 
     fn on_key(&mut self, chord: Chord) -> Vec<Effect> {
         self.notice = None;
+        // Whoever goes on working has not left.
+        self.is_leaving = false;
         let contexts = self.contexts();
         let action = self.shared.keymap.action(&contexts, chord);
         if let Some(overlay) = &mut self.overlay {

@@ -92,8 +92,8 @@ impl LineInput {
     }
 
     fn word_start(&self) -> usize {
-        let words = self.text[..self.caret].unicode_word_indices();
-        words.last().map_or(0, |(at, _)| at)
+        let mut words = self.text[..self.caret].unicode_word_indices();
+        words.next_back().map_or(0, |(at, _)| at)
     }
 
     fn delete(&mut self, range: std::ops::Range<usize>) {

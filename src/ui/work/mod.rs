@@ -116,8 +116,14 @@ impl Work {
         out
     }
 
+    /// Ends the reading under way and forgets those that wait: one prompt is often asked of two runs.
     pub fn stop_reading(&mut self) -> Outcomes {
         let mut out = Outcomes::default();
+        let waiting = self.queue.len();
+        self.queue.retain(|order| matches!(order, Order::Train(_)));
+        if self.queue.len() < waiting {
+            out.news(News::Queue);
+        }
         if let Some(reading) = &mut self.reading
             && reading.stop(&mut out)
         {

@@ -277,7 +277,9 @@ fn a_stopped_reading_ends_when_the_engine_says_so() {
     work.order(read_order("runs/a", &["A", "B"]));
     work.on_done(Done::Planned { job: 2, plan: Ok(plan("runs/a", &["A", "B"])) });
     work.on_message(message(2, loaded()));
+    work.order(read_order("runs/b", &["A"]));
     assert_eq!(asked(&work.stop_reading()), ["stop job 2"]);
+    assert_eq!(work.queue().count(), 0, "the other run is not asked any more either");
     let out = work.on_message(message(2, Event::Ended(Ended::now(Outcome::Stopped, None))));
     assert!(matches!(&out.news[..], [News::ReadingEnded { error: None, .. }]));
     assert!(asked(&out).is_empty(), "B is not asked any more");
