@@ -18,6 +18,10 @@ pub struct Pty {
     screen: vt100::Parser,
     /// Bytes that the program has sent.
     pub received: usize,
+    /// Processor time that the program had used when it was last waited for.
+    pub used: Duration,
+    /// How the line discipline was set before the program came.
+    found: String,
 }
 
 impl Pty {
@@ -38,6 +42,7 @@ impl Pty {
         for (name, value) in env {
             command.env(name, value);
         }
+        let found = format!("{:?}", pair.master.get_termios());
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let mut reader = pair.master.try_clone_reader().unwrap();
@@ -58,6 +63,8 @@ impl Pty {
             output,
             screen: vt100::Parser::new(rows.try_into().unwrap(), columns.try_into().unwrap(), 0),
             received: 0,
+            used: Duration::ZERO,
+            found,
         }
     }
 
@@ -133,7 +140,10 @@ impl Pty {
     pub fn wait(&mut self, limit: Duration) -> u32 {
         let end = Instant::now() + limit;
         loop {
+            // Asked for first: once the program has been waited for, nobody knows any more.
+            self.used = self.cpu_time();
             if let Some(status) = self.child.try_wait().unwrap() {
+                self.settle(Duration::from_millis(40));
                 return status.exit_code();
             }
             assert!(Instant::now() < end, "the program has not ended within {limit:?}; the screen:\n{}", self.text());
@@ -147,10 +157,20 @@ impl Pty {
         self.screen.screen_mut().set_size(rows.try_into().unwrap(), columns.try_into().unwrap());
     }
 
-    /// Closes the terminal, as a lost connection does.
+    /// Closes the terminal, as a lost connection does. The last that the program is sent is Enter and Ctrl-D: it is the way of
+    /// `portable_pty` to close its writer, and what is drawn for it ends the thread that reads, which holds the terminal open.
     pub fn hang_up(&mut self) {
-        self.writer = None;
+        self.output = channel().1;
         self.master = None;
+        self.writer = None;
+    }
+
+    /// Whether the terminal is as the program found it.
+    pub fn is_restored(&self) -> bool {
+        let screen = self.screen.screen();
+        let set = format!("{:?}", self.master.as_ref().unwrap().get_termios());
+        let is_plain = !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste();
+        is_plain && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None && set == self.found
     }
 
     /// Kilobytes of the program's memory that are resident.

@@ -21,6 +21,10 @@ use crate::ui::message::Msg;
 const PAUSE: u8 = b'p';
 const RESUME: u8 = b'r';
 
+/// How long crossterm may look for more to read. With no time at all it does not look, and what it has read already waits for the
+/// next key; an event that is there is passed on at once.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// The input thread, which can be kept from reading while another program has the terminal.
 #[derive(Debug)]
 pub(super) struct Input {
@@ -87,9 +91,9 @@ fn read(sender: &Sender<Msg>, mut control: UnixStream) -> bool {
     }
 }
 
-/// Everything that can be read without waiting.
+/// Everything that can be read now.
 fn pass_on(sender: &Sender<Msg>) -> bool {
-    while let Ok(true) = event::poll(Duration::ZERO) {
+    while let Ok(true) = event::poll(LOOK) {
         let Ok(event) = event::read() else { return false };
         let msg = match event {
             Event::Key(key) if key.kind != KeyEventKind::Release => Msg::Key(Chord::from(key)),

@@ -11,7 +11,8 @@ use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::Show;
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+    enable_raw_mode,
 };
 use crossterm::{Command, execute, queue};
 use ratatui::Frame;
@@ -47,8 +48,11 @@ impl Terminal {
         execute!(self.screen.backend_mut(), EndSynchronizedUpdate)
     }
 
+    /// Clears the screen and has all of it drawn anew. `ratatui`'s own way asks the terminal where the cursor is: some never answer,
+    /// and the answer is mixed with what is typed.
     pub(super) fn redraw(&mut self) -> Result<()> {
-        self.screen.clear().context("the screen cannot be cleared")
+        self.screen.swap_buffers();
+        queue!(self.screen.backend_mut(), Clear(ClearType::All)).context("the screen cannot be cleared")
     }
 
     pub(super) fn copy(&mut self, text: &str) -> Result<()> {
