@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use voicetune::pairs::{self, Pair, Status};
-use voicetune::run::Run;
+use voicetune::review::verdict::{self, Outcome, Score};
 use voicetune::run::log::History;
 use voicetune::run::protocol::Outcome as Ending;
+use voicetune::run::{Run, outputs};
 
 #[path = "ui_support/pty.rs"]
 mod pty;
@@ -66,7 +67,7 @@ fn new_pair(pty: &mut Pty, name: &str) {
 }
 
 #[test]
-fn a_pair_is_made_a_model_trained() {
+fn a_pair_is_made_a_model_trained_read_and_rated() {
     let folder = workspace();
     let mut pty = start(folder.path());
     new_pair(&mut pty, "market-hall");
@@ -98,6 +99,36 @@ fn a_pair_is_made_a_model_trained() {
     let history = History::read(run).unwrap();
     assert_eq!(history.ended.unwrap().outcome, Ending::Finished);
     assert!(history.problems.is_empty() && !history.steps.is_empty());
+
+    pty.press("3");
+    pty.wait_for("Canaries", SOON);
+    pty.press("g");
+    pty.wait_until("two samples of each arm", LONG, |_| samples(run, "A") == [2, 2]);
+    pty.wait_until("both texts, without names", SOON, |screen| {
+        screen.contains("= tie   0 all bad   r rubric   c comment") && screen.contains("blind") && !screen.contains("llama-tuned")
+    });
+    pty.press("w");
+    pty.wait_for("gives the verdict", SOON);
+    pty.press("r");
+    pty.press("4");
+    pty.press(ESCAPE);
+    pty.press("c");
+    pty.press("Nearer to me.");
+    pty.press(ENTER);
+    pty.wait_for("“Nearer to me.”", SOON);
+    pty.press(ENTER);
+    pty.wait_for("read blind", SOON);
+    assert!(pty.has("llama-base") && pty.has("llama-tuned"), "{}", pty.text());
+    let name = run.file_name().unwrap().to_str().unwrap();
+    let verdicts = verdict::read(&folder.path().join("runs"), [name]);
+    assert_eq!(verdicts.problems, []);
+    assert_eq!(verdicts.verdicts.len(), 1);
+    let reading = &verdicts.verdicts[0].reading;
+    assert_eq!((reading.prompt.as_str(), reading.comment.as_str(), reading.blind), ("A", "Nearer to me.", true));
+    // The first pane had both: the best and the score.
+    let first = &reading.shown[0].arm;
+    assert_eq!(reading.outcome, Outcome::Best(vec![first.clone()]));
+    assert_eq!(reading.scores[first].values().copied().collect::<Vec<_>>(), [Score::new(4).unwrap()]);
 
     pty.press("q");
     assert_eq!(pty.wait(SOON), 0);
@@ -164,6 +195,13 @@ fn without_a_terminal_the_commands_are_named() {
     for command in ["check", "train", "generate", "demo", "--help"] {
         assert!(message.contains(command), "{message}");
     }
+}
+
+/// How many samples of the prompt each arm has on disk.
+fn samples(run: &Path, prompt: &str) -> Vec<usize> {
+    let Ok(arms) = fs::read_dir(run.join("outputs").join(prompt)) else { return vec![] };
+    let paths = arms.map(|arm| arm.unwrap().path());
+    paths.map(|path| outputs::read(run, prompt, path.file_stem().unwrap().to_str().unwrap()).unwrap().len()).collect()
 }
 
 /// Files are written behind the screen's back.
