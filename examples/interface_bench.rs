@@ -169,7 +169,8 @@ fn start_pocket_run(pty: &mut Pty) {
         pty.press("j");
     }
     pty.press("s");
-    pty.wait_for("step", Duration::from_secs(60));
+    pty.press("\r"); // the name that is offered
+    pty.wait_for("training pocket-llama-lora", Duration::from_secs(60));
 }
 
 fn filtering(program: &Path, folder: &Path) -> Vec<Duration> {
