@@ -60,7 +60,7 @@ impl Block {
         let (attended, lse) = match cache {
             Some(cache) if pass.decoding() => {
                 cache.append(&rotated, self.heads)?;
-                let q = rotated.narrow(1, 0, self.heads.query * self.heads.size)?.contiguous()?;
+                let q = rotated.narrow(1, 0, self.heads.query * self.heads.size)?;
                 let attended = attention::decode(&q, &cache.keys, &cache.values, cache.length, self.heads)?;
                 (attended.clone(), attended)
             }

@@ -59,7 +59,11 @@ pub fn check_precision(precision: Precision, place: Place) -> Result<()> {
 pub fn open(want: Want) -> Result<Device> {
     match want {
         Want::Cpu => Ok(Device::Cpu),
-        Want::Auto => Ok(Device::cuda_if_available(0)?),
+        Want::Auto => {
+            let device = Device::cuda_if_available(0)?;
+            gpu::prepare(&device)?;
+            Ok(device)
+        }
     }
 }
 
@@ -81,9 +85,9 @@ pub fn free_bytes(device: &Device) -> Option<u64> {
     gpu::memory(device).map(|(free, _)| free as u64)
 }
 
-/// Memory in GiB: what is in use on a GPU now; on the CPU the most this process has held.
+/// The most memory that tensors have taken on a GPU, or this process on the CPU, in GiB.
 pub fn peak_gib(device: &Device) -> f64 {
-    used_bytes(device).unwrap_or_else(|| resident_peak().unwrap_or(0)) as f64 / (1u64 << 30) as f64
+    gpu::peak(device).or_else(resident_peak).unwrap_or(0) as f64 / (1u64 << 30) as f64
 }
 
 /// Memory that programs can still have without others being pushed out, in bytes, where the system tells (Linux).
@@ -110,6 +114,15 @@ pub fn synchronize(device: &Device) -> Result<()> {
 #[cfg(feature = "cuda")]
 mod gpu {
     use candle_core::Device;
+    use voicetune_kernels::cuda::memory;
+
+    pub(super) fn prepare(device: &Device) -> candle_core::Result<()> {
+        if device.is_cuda() { memory::prepare(device) } else { Ok(()) }
+    }
+
+    pub(super) fn peak(device: &Device) -> Option<u64> {
+        memory::pool(device).ok().map(|pool| pool.peak)
+    }
 
     pub(super) fn describe(device: &Device) -> String {
         let Device::Cuda(cuda) = device else { return format!("{device:?}") };
@@ -121,15 +134,26 @@ mod gpu {
         }
     }
 
+    /// Free and total. What the pool keeps and has not given out is free.
     pub(super) fn memory(device: &Device) -> Option<(usize, usize)> {
         let Device::Cuda(cuda) = device else { return None };
-        cuda.cuda_stream().context().mem_get_info().ok()
+        let (free, total) = cuda.cuda_stream().context().mem_get_info().ok()?;
+        let pool = memory::pool(device).ok()?;
+        Some((free + (pool.reserved - pool.used) as usize, total))
     }
 }
 
 #[cfg(not(feature = "cuda"))]
 mod gpu {
     use candle_core::Device;
+
+    pub(super) fn prepare(_device: &Device) -> candle_core::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn peak(_device: &Device) -> Option<u64> {
+        None
+    }
 
     pub(super) fn describe(device: &Device) -> String {
         format!("{device:?}")

@@ -9,7 +9,7 @@ use anyhow::Result;
 use super::adapter::{check_targets, targeted};
 use super::device::{self, Place};
 use super::layout::{self, Activation, Layout};
-use super::model::LOGITS;
+use super::model::logits_at_once;
 use super::optim;
 use super::spec::Spec;
 use crate::config::{Config, Lora, Method, Precision, Recompute};
@@ -149,7 +149,7 @@ impl Sizes {
 /// The larger of what the loss and what a block's backward pass need for themselves.
 fn working(spec: &Spec, layout: &Layout, step: MicroStep, size: u64, place: Place) -> u64 {
     let (n, vocab) = (step.tokens as u64, spec.vocab() as u64);
-    let rows = (step.trained as u64).min((LOGITS as u64 / vocab).max(1));
+    let rows = (step.trained as u64).min((logits_at_once(place) as u64 / vocab).max(1));
     let s = Sizes::of(layout);
     let narrow = rows * s.hidden * 4 + n * s.hidden * 2;
     let gradients = n * (5 * s.hidden + s.heads + s.qkv + s.up + s.inner);

@@ -5,11 +5,13 @@ use candle_core::{DType, Device, Tensor};
 
 use super::block::{self, Block};
 use super::cache::LayerCache;
+use super::device::Place;
 use super::layout::{self, Layout};
 use super::norm::Norm;
 use super::ops::attention::Heads;
-use super::ops::product::few_rows;
-use super::ops::{cross_entropy, embedding, rope::Rotations};
+use super::ops::cross_entropy::{self, Loss};
+use super::ops::product::{self, few_rows};
+use super::ops::{embedding, rope::Rotations};
 use super::params::{self, ParamId, Params};
 use super::pass::Pass;
 use super::projection::Projection;
@@ -19,8 +21,14 @@ use super::{Arm, LossSum, StepKey, device, memory};
 use crate::config::{Precision, Recompute};
 use crate::dataset::batch::Batch;
 
-/// Logits that exist at one time, in elements: 64 MiB in f32.
-pub(super) const LOGITS: usize = 1 << 24;
+/// Logits that exist at one time, in elements: 64 MiB in f32 on the CPU. A GPU takes more, 256 MiB in bf16, so that the head's
+/// weights are not read again for every few rows.
+pub(super) fn logits_at_once(place: Place) -> usize {
+    match place {
+        Place::Cpu => 1 << 24,
+        Place::Gpu => 1 << 27,
+    }
+}
 
 /// Weights, and how to run them.
 #[derive(Debug)]
@@ -139,7 +147,7 @@ impl Model {
             saved.push((x, (!recompute).then_some(kept)));
             x = y;
         }
-        let (loss, mut dx) = self.loss_backward(&x, batch, &rows, scale)?;
+        let (losses, mut dx) = self.loss_backward(&x, batch, &rows, scale)?;
         drop(x);
         let embedding_trained = self.params.is_trained(self.embedding);
         for (i, block) in self.blocks.iter().enumerate().rev() {
@@ -151,7 +159,7 @@ impl Model {
             let want_dx = i > 0 || embedding_trained;
             match block.backward(&mut self.params, dx, &kept, &pass, self.rope.as_ref(), want_dx)? {
                 Some(below) => dx = below,
-                None => return Ok(loss),
+                None => return total(&losses, rows.len()),
             }
         }
         if embedding_trained {
@@ -164,7 +172,7 @@ impl Model {
                 self.params.put_grad(positions, grad);
             }
         }
-        Ok(loss)
+        total(&losses, rows.len())
     }
 
     /// The loss of one packed batch, without gradients and without dropout.
@@ -201,7 +209,7 @@ impl Model {
         let mut logprobs = Vec::with_capacity(rows.len());
         for rows in rows.chunks(self.rows_a_chunk()) {
             let (h, _) = self.norm.forward(&self.params, &self.pick(&x, rows)?)?;
-            let logits = h.matmul(&self.params.value(self.head).t()?)?; // (rows, V)
+            let logits = product::logits(&h, self.params.value(self.head))?; // (rows, V)
             let targets: Vec<u32> = rows.iter().map(|&row| batch.targets[row as usize]).collect();
             logprobs.extend(cross_entropy::logprobs(&logits, &targets)?);
         }
@@ -263,18 +271,18 @@ impl Model {
         }
     }
 
-    /// The loss at the trained rows of x (N, C), and the gradient of x. Logits exist for one chunk of rows at a time.
-    fn loss_backward(&mut self, x: &Tensor, batch: &Batch, rows: &[u32], scale: f64) -> Result<(LossSum, Tensor)> {
-        let mut sum = 0.0;
+    /// The losses of the trained rows of x (N, C), chunk by chunk, and the gradient of x. Logits exist for one chunk at a time.
+    fn loss_backward(&mut self, x: &Tensor, batch: &Batch, rows: &[u32], scale: f64) -> Result<(Vec<Loss>, Tensor)> {
+        let mut losses = vec![];
         let mut gradients = vec![];
         for rows in rows.chunks(self.rows_a_chunk()) {
             let (h, saved) = self.norm.forward(&self.params, &self.pick(x, rows)?)?;
             let w = self.params.value(self.head);
-            let logits = h.matmul(&w.t()?)?; // (rows, V)
+            let logits = product::logits(&h, w)?; // (rows, V)
             let targets: Vec<u32> = rows.iter().map(|&row| batch.targets[row as usize]).collect();
             let (loss, dlogits) = cross_entropy::forward_backward(logits, &targets, scale)?;
-            sum += loss;
-            let dh = dlogits.matmul(w)?;
+            losses.push(loss);
+            let dh = product::scaled_product(&dlogits, w, 1.0)?;
             if self.params.is_trained(self.head) {
                 self.params.add_grad_product(self.head, &dlogits.t()?, &h, 1.0)?;
             }
@@ -287,11 +295,11 @@ impl Model {
             let ids = Tensor::new(rows, self.device())?;
             Tensor::zeros(x.shape(), x.dtype(), self.device())?.index_add(&ids, &dx, 0)?
         };
-        Ok((LossSum { sum, tokens: rows.len() }, dx))
+        Ok((losses, dx))
     }
 
     fn rows_a_chunk(&self) -> usize {
-        (LOGITS / self.spec.vocab()).max(1)
+        (logits_at_once(device::place(self.device())) / self.spec.vocab()).max(1)
     }
 
     /// Rows of x; x itself if they are all of them.
@@ -341,6 +349,12 @@ impl Model {
         }
         Ok(out)
     }
+}
+
+/// The losses of a micro-step, read once its backward pass has been given out: the device is not made to wait.
+fn total(losses: &[Loss], tokens: usize) -> Result<LossSum> {
+    let sums = losses.iter().map(Loss::sum).collect::<candle_core::Result<Vec<f64>>>()?;
+    Ok(LossSum { sum: sums.iter().sum(), tokens })
 }
 
 fn trained_rows(batch: &Batch) -> Vec<u32> {

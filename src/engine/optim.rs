@@ -5,6 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device, Tensor};
+#[cfg(feature = "cuda")]
+use voicetune_kernels::cuda;
 use voicetune_kernels::{adamw, pointwise};
 
 use super::params::ParamId;
@@ -75,6 +77,13 @@ impl AdamW {
             t: self.steps,
             grad_scale,
         };
+        #[cfg(feature = "cuda")]
+        if let Some(batch) = self.cuda_batch(model)? {
+            batch.update(&step)?;
+            drop(batch);
+            model.params.clear_grads();
+            return Ok(StepReport { grad_norm });
+        }
         for (&id, moments) in &mut self.moments {
             let param = model.params.get(id);
             let (Some(gradient), Some(master)) = (&param.grad, &param.master) else { continue };
@@ -89,7 +98,27 @@ impl AdamW {
         Ok(StepReport { grad_norm })
     }
 
+    /// All parameters with a gradient, for the kernels that take them in one launch; `None` where those do not apply.
+    #[cfg(feature = "cuda")]
+    fn cuda_batch<'a>(&'a self, model: &'a Model) -> Result<Option<cuda::adamw::Batch<'a>>> {
+        let mut parameters = vec![];
+        for (&id, Moments { m, v, .. }) in &self.moments {
+            let param = model.params.get(id);
+            let (Some(g), Some(p)) = (&param.grad, &param.master) else { continue };
+            if !cuda::applies(&param.value) {
+                return Ok(None);
+            }
+            let value = (param.value.dtype() != DType::F32).then_some(&param.value);
+            parameters.push(cuda::adamw::Parameter { p, m, v, g, value });
+        }
+        if parameters.is_empty() { Ok(None) } else { Ok(Some(cuda::adamw::Batch::new(parameters, &model.params.device)?)) }
+    }
+
     fn grad_norm(&self, model: &Model) -> Result<f64> {
+        #[cfg(feature = "cuda")]
+        if let Some(batch) = self.cuda_batch(model)? {
+            return Ok(batch.sum_of_squares()?.sqrt());
+        }
         let mut sum = 0.0;
         for &id in self.moments.keys() {
             let Some(gradient) = &model.params.get(id).grad else { continue };

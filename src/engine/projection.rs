@@ -6,7 +6,7 @@
 use anyhow::Result;
 use candle_core::Tensor;
 
-use super::ops::product::{Columns, add_columns, add_product, few_rows, for_blas};
+use super::ops::product::{Columns, add_columns, add_product, few_rows, scaled_product};
 use super::ops::{add, dropout};
 use super::params::{ParamId, Params};
 use super::pass::Pass;
@@ -94,7 +94,7 @@ impl Projection {
             if params.is_trained(part.b) {
                 params.add_grad_product(part.b, &dy.t()?, &h, adapter.scale)?;
             }
-            dh.push((for_blas(&dy)?.matmul(params.value(part.b))? * adapter.scale)?);
+            dh.push(scaled_product(&dy, params.value(part.b), adapter.scale)?);
         }
         let dh = if dh.len() == 1 { dh.remove(0) } else { Tensor::cat(&dh, 1)? }; // (N, layers R)
         let (p, key) = (adapter.dropout_now(pass), self.dropout_key(pass));

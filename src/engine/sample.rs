@@ -209,14 +209,24 @@ fn most_likely(logits: &[f32]) -> u32 {
     best as u32
 }
 
+/// A logit that at least `k` of them reach, near the k-th largest: the k-th largest of the maxima of `4 k` or more stretches. One
+/// quick pass; what is left to sort after it is short.
+fn at_least(logits: &[f32], k: usize) -> f32 {
+    let stretch = (logits.len() / (4 * k)).max(1);
+    let mut maxima: Vec<f32> = logits.chunks(stretch).map(|part| part.iter().copied().fold(f32::NEG_INFINITY, f32::max)).collect();
+    *maxima.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a)).1
+}
+
 /// Temperature, top-k and top-p: the tokens that stay, most likely first, with `e^(l - max)`. Equal logits stay in the order of their ids.
 ///
 /// Top-k keeps every token whose logit is not below the k-th largest; top-p keeps the shortest head whose probability reaches p.
 pub fn filter(logits: &[f32], sampling: &Sampling) -> Vec<(u32, f64)> {
     let scaled = |i: usize| logits[i] / sampling.temperature as f32;
-    let mut ids: Vec<u32> = (0..logits.len() as u32).collect();
     let descending = |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
-    if sampling.top_k > 0 && sampling.top_k < ids.len() {
+    let some = sampling.top_k > 0 && sampling.top_k < logits.len();
+    let least = if some { at_least(logits, sampling.top_k) } else { f32::NEG_INFINITY };
+    let mut ids: Vec<u32> = (0..logits.len() as u32).filter(|&id| logits[id as usize] >= least).collect();
+    if some {
         let (_, kth, _) = ids.select_nth_unstable_by(sampling.top_k - 1, descending);
         let kth = logits[*kth as usize];
         ids.retain(|&id| logits[id as usize] >= kth);

@@ -1,12 +1,19 @@
 //! Sums of activations: residuals, and biases over rows.
 
 use candle_core::{Result, Tensor};
+#[cfg(feature = "cuda")]
+use voicetune_kernels::cuda;
 use voicetune_kernels::pointwise;
 
 use crate::engine::cpu;
 
-/// `into + x`. Takes `into` whole, because on the CPU its memory becomes the result's: it must be a tensor of the caller's own making.
+/// `into + x`. Takes `into` whole, because where the op is fused its memory becomes the result's: it must be a tensor of the caller's own making.
 pub fn add(into: Tensor, x: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(&into) {
+        cuda::pointwise::add(&into, x)?;
+        return Ok(into);
+    }
     if !cpu::applies(&into) {
         return into + x;
     }
@@ -17,6 +24,11 @@ pub fn add(into: Tensor, x: &Tensor) -> Result<Tensor> {
 
 /// Adds `bias` (C) to each row of `into` (N, C); takes it whole, as [`add`] does.
 pub fn add_bias(into: Tensor, bias: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(&into) {
+        cuda::pointwise::add_bias(&into, bias)?;
+        return Ok(into);
+    }
     if !cpu::applies(&into) {
         return into.broadcast_add(bias);
     }
@@ -27,6 +39,10 @@ pub fn add_bias(into: Tensor, bias: &Tensor) -> Result<Tensor> {
 
 /// Sums over the rows of `dy` (N, C), in f32: a bias's gradient (C).
 pub fn column_sums(dy: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(dy) {
+        return cuda::pointwise::column_sums(dy);
+    }
     if !cpu::applies(dy) {
         return dy.to_dtype(candle_core::DType::F32)?.sum(0);
     }

@@ -3,11 +3,17 @@
 use candle_core::{Result, Tensor};
 use voicetune_kernels::attention as fused;
 pub use voicetune_kernels::attention::Heads;
+#[cfg(feature = "cuda")]
+use voicetune_kernels::cuda;
 
 use crate::engine::cpu;
 
 /// qkv (N, stride), sequences of `lengths` -> o (N, H D), log-sum-exp (N, H) in f32.
 pub fn forward(qkv: &Tensor, lengths: &[usize], heads: Heads) -> Result<(Tensor, Tensor)> {
+    #[cfg(feature = "cuda")]
+    if cuda::attention::applies(qkv, heads) {
+        return cuda::attention::forward(qkv, lengths, heads);
+    }
     if !cpu::applies(qkv) {
         return plain::forward(qkv, lengths, heads);
     }
@@ -18,6 +24,10 @@ pub fn forward(qkv: &Tensor, lengths: &[usize], heads: Heads) -> Result<(Tensor,
 
 /// The gradient of qkv (N, stride) from that of o (N, H D).
 pub fn backward(dout: &Tensor, qkv: &Tensor, out: &Tensor, lse: &Tensor, lengths: &[usize], heads: Heads) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if cuda::attention::applies(qkv, heads) {
+        return cuda::attention::backward(dout, qkv, out, lse, lengths, heads);
+    }
     if !cpu::applies(qkv) {
         return plain::backward(dout, qkv, out, lse, lengths, heads);
     }
@@ -27,10 +37,15 @@ pub fn backward(dout: &Tensor, qkv: &Tensor, out: &Tensor, lse: &Tensor, lengths
 
 /// One new token a row: q (B, H D) against keys and values (B, KV, capacity, D), of which `length` positions count -> o (B, H D).
 pub fn decode(q: &Tensor, keys: &Tensor, values: &Tensor, length: usize, heads: Heads) -> Result<Tensor> {
-    if !cpu::applies(q) {
-        return plain::decode(q, keys, values, length, heads);
+    #[cfg(feature = "cuda")]
+    if cuda::attention::decode_applies(q, heads) {
+        return cuda::attention::decode(q, keys, values, length, heads);
     }
-    let out = fused::decode(&cpu::slice(q)?, &cpu::slice(keys)?, &cpu::slice(values)?, length, keys.dim(2)?, heads);
+    if !cpu::applies(q) {
+        return plain::decode(&q.contiguous()?, keys, values, length, heads);
+    }
+    let q = q.contiguous()?;
+    let out = fused::decode(&cpu::slice(&q)?, &cpu::slice(keys)?, &cpu::slice(values)?, length, keys.dim(2)?, heads);
     cpu::tensor(out, q.shape())
 }
 

@@ -2,22 +2,51 @@
 
 use candle_core::{Result, Tensor};
 use voicetune_kernels::cross_entropy as fused;
+#[cfg(feature = "cuda")]
+use voicetune_kernels::cuda;
 
 use crate::engine::cpu;
 
-/// logits (N, V) of the caller's own making -> the loss, summed over rows in nats, and the gradient of `scale * loss` (N, V).
-pub fn forward_backward(logits: Tensor, targets: &[u32], scale: f64) -> Result<(f64, Tensor)> {
+/// A loss in nats that may still be under way on a device.
+#[derive(Debug)]
+pub enum Loss {
+    Sum(f64),
+    /// Of each row (N), in f32.
+    Rows(Tensor),
+}
+
+impl Loss {
+    /// Summed over rows; waits for the device.
+    pub fn sum(&self) -> Result<f64> {
+        match self {
+            Loss::Sum(sum) => Ok(*sum),
+            Loss::Rows(rows) => Ok(rows.to_vec1::<f32>()?.into_iter().map(f64::from).sum()),
+        }
+    }
+}
+
+/// logits (N, V) of the caller's own making -> the loss, and the gradient of `scale * loss` (N, V).
+pub fn forward_backward(logits: Tensor, targets: &[u32], scale: f64) -> Result<(Loss, Tensor)> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(&logits) {
+        return Ok((Loss::Rows(cuda::cross_entropy::forward_backward(&logits, targets, scale)?), logits));
+    }
     if !cpu::applies(&logits) {
-        return plain::forward_backward(&logits, targets, scale);
+        let (loss, gradient) = plain::forward_backward(&logits, targets, scale)?;
+        return Ok((Loss::Sum(loss), gradient));
     }
     let mut loss = 0.0;
     let vocab = logits.dim(1)?;
     cpu::in_place(&logits, |logits| loss = fused::forward_backward(logits, vocab, targets, scale as f32))?;
-    Ok((loss, logits))
+    Ok((Loss::Sum(loss), logits))
 }
 
 /// `ln softmax(logits)[target]` of each row of logits (N, V).
 pub fn logprobs(logits: &Tensor, targets: &[u32]) -> Result<Vec<f32>> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(logits) {
+        return cuda::cross_entropy::logprobs(logits, targets)?.to_vec1();
+    }
     if !cpu::applies(logits) {
         return plain::logprobs(logits, targets)?.to_vec1();
     }

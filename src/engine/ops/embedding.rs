@@ -1,6 +1,8 @@
 //! Embedding rows: the forward is a gather, the backward a scatter-add in the order of the positions.
 
 use candle_core::{DType, Result, Tensor};
+#[cfg(feature = "cuda")]
+use voicetune_kernels::cuda;
 
 use crate::engine::cpu;
 
@@ -11,6 +13,11 @@ pub fn forward(table: &Tensor, ids: &Tensor) -> Result<Tensor> {
 
 /// Adds dy (N, C) to the rows `ids` of `grad` (V, C, f32): `grad[ids[i]] += dy[i]`. Returns the new gradient.
 pub fn backward(grad: Tensor, ids: &[u32], dy: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(dy) {
+        cuda::embedding::backward(&grad, ids, dy)?;
+        return Ok(grad);
+    }
     if !cpu::applies(dy) {
         let ids = Tensor::new(ids, dy.device())?;
         return grad.index_add(&ids, &dy.to_dtype(DType::F32)?, 0);

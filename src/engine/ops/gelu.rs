@@ -1,12 +1,18 @@
 //! GELU, tanh form; formula and contract in `voicetune_kernels::gelu`.
 
 use candle_core::{Result, Tensor};
+#[cfg(feature = "cuda")]
+use voicetune_kernels::cuda;
 use voicetune_kernels::gelu as fused;
 
 use crate::engine::cpu;
 
 /// Element by element.
 pub fn forward(x: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(x) {
+        return cuda::activation::gelu(x);
+    }
     if !cpu::applies(x) {
         return plain::forward(x);
     }
@@ -15,6 +21,10 @@ pub fn forward(x: &Tensor) -> Result<Tensor> {
 
 /// The gradient of x.
 pub fn backward(dy: &Tensor, x: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(x) {
+        return cuda::activation::gelu_backward(dy, x);
+    }
     if !cpu::applies(x) {
         return plain::backward(dy, x);
     }

@@ -1,6 +1,8 @@
 //! LayerNorm; formula and contract in `voicetune_kernels::layer_norm`. Statistics in f32, whatever the activations are in.
 
 use candle_core::{Result, Tensor};
+#[cfg(feature = "cuda")]
+use voicetune_kernels::cuda;
 use voicetune_kernels::layer_norm as fused;
 
 use crate::engine::cpu;
@@ -10,6 +12,10 @@ pub type WeightGradients = (Tensor, Tensor);
 
 /// x (N, C), w (C), b (C) -> y (N, C), and mean and r side by side (N, 2) in f32.
 pub fn forward(x: &Tensor, w: &Tensor, b: &Tensor, eps: f64) -> Result<(Tensor, Tensor)> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(x) {
+        return cuda::norm::layer(x, w, b, eps);
+    }
     if !cpu::applies(x) {
         return plain::forward(x, w, b, eps);
     }
@@ -21,6 +27,10 @@ pub fn forward(x: &Tensor, w: &Tensor, b: &Tensor, eps: f64) -> Result<(Tensor, 
 
 /// -> dx (N, C), and the gradients of weight and bias if they are wanted.
 pub fn backward(dy: &Tensor, x: &Tensor, saved: &Tensor, w: &Tensor, want: bool) -> Result<(Tensor, Option<WeightGradients>)> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(x) {
+        return cuda::norm::layer_backward(dy, x, saved, w, want);
+    }
     if !cpu::applies(x) {
         return plain::backward(dy, x, saved, w, want);
     }

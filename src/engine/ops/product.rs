@@ -1,13 +1,20 @@
 //! Matrix products that add to what is there: adapters and weight gradients need no extra pass over memory.
 
 use candle_core::{Result, Tensor};
+#[cfg(feature = "cuda")]
+use voicetune_kernels::cuda;
 use voicetune_kernels::gemm::{Into, product};
 use voicetune_kernels::gemv;
 
 use crate::engine::cpu;
 
-/// `into + scale * a b` for into (M, N), a (M, K), b (K, N); takes `into` whole, whose memory becomes the result's on the CPU.
+/// `into + scale * a b` for into (M, N), a (M, K), b (K, N); takes `into` whole, whose memory becomes the result's where the op is fused.
 pub fn add_product(into: Tensor, a: &Tensor, b: &Tensor, scale: f64) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(&into) {
+        cuda::product::product(&into, 0, a, b, scale as f32, 1.0)?;
+        return Ok(into);
+    }
     if !cpu::applies(&into) {
         let product = (for_blas(a)?.matmul(&for_blas(b)?)?.to_dtype(into.dtype())? * scale)?;
         return into + product;
@@ -33,6 +40,14 @@ pub struct Columns {
 pub fn add_columns(into: Tensor, parts: &[Columns], rows: usize, scale: f64, row_by_row: bool) -> Result<Tensor> {
     let (n, width) = into.dims2()?;
     if rows == 0 || parts.is_empty() {
+        return Ok(into);
+    }
+    #[cfg(feature = "cuda")]
+    if cuda::applies(&into) {
+        let last = into.narrow(0, n - rows, rows)?;
+        for part in parts {
+            cuda::product::product(&last, part.at, &part.a, &part.b, scale as f32, 1.0)?;
+        }
         return Ok(into);
     }
     if !cpu::applies(&into) {
@@ -71,6 +86,34 @@ pub(super) fn plain_add_columns(into: &Tensor, parts: &[Columns], rows: usize, s
     if rows == n { Ok(changed) } else { Tensor::cat(&[into.narrow(0, 0, n - rows)?, changed], 0) }
 }
 
+/// `scale * a b` in f32: the first product that a gradient is made of.
+pub fn first_product(a: &Tensor, b: &Tensor, scale: f64) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(a) {
+        return cuda::product::new_product(a, b, scale as f32, candle_core::DType::F32);
+    }
+    add_product(Tensor::zeros((a.dim(0)?, b.dim(1)?), candle_core::DType::F32, a.device())?, a, b, scale)
+}
+
+/// `scale * a b`, in the operands' type.
+pub fn scaled_product(a: &Tensor, b: &Tensor, scale: f64) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(a) {
+        return cuda::product::new_product(a, b, scale as f32, a.dtype());
+    }
+    let product = for_blas(a)?.matmul(&for_blas(b)?)?;
+    if scale == 1.0 { Ok(product) } else { product * scale }
+}
+
+/// h (M, C), w (V, C) -> logits (M, V), whose rows may lie apart.
+pub fn logits(h: &Tensor, w: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(h) {
+        return cuda::product::aligned_product(h, &w.t()?);
+    }
+    h.matmul(&w.t()?)
+}
+
 /// cuBLAS through candle takes a matrix or its transpose; rows that lie apart are copied together first.
 pub fn for_blas(x: &Tensor) -> Result<Tensor> {
     if x.is_contiguous() || x.t()?.is_contiguous() || x.device().is_cpu() { Ok(x.clone()) } else { x.contiguous() }
@@ -79,6 +122,12 @@ pub fn for_blas(x: &Tensor) -> Result<Tensor> {
 /// x (B, K), w (N, K) -> x w^T (B, N) for a few rows, as decoding has them. On the CPU a row's result does not depend on the
 /// other rows, so a sample's text does not depend on how many are drawn beside it.
 pub fn few_rows(x: &Tensor, w: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(x)
+        && let Some(y) = cuda::gemv::rows(x, w)?
+    {
+        return Ok(y);
+    }
     if !cpu::applies(x) {
         return x.matmul(&w.t()?);
     }

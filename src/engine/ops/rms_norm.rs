@@ -1,12 +1,18 @@
 //! RMSNorm; formula and contract in `voicetune_kernels::rms_norm`. Statistics in f32, whatever the activations are in.
 
 use candle_core::{Result, Tensor};
+#[cfg(feature = "cuda")]
+use voicetune_kernels::cuda;
 use voicetune_kernels::rms_norm as fused;
 
 use crate::engine::cpu;
 
 /// x (N, C), w (C) -> y (N, C), r (N, 1) in f32.
 pub fn forward(x: &Tensor, w: &Tensor, eps: f64) -> Result<(Tensor, Tensor)> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(x) {
+        return cuda::norm::rms(x, w, eps);
+    }
     if !cpu::applies(x) {
         return plain::forward(x, w, eps);
     }
@@ -17,6 +23,10 @@ pub fn forward(x: &Tensor, w: &Tensor, eps: f64) -> Result<(Tensor, Tensor)> {
 
 /// -> dx (N, C), and dw (C) in f32 if it is wanted.
 pub fn backward(dy: &Tensor, x: &Tensor, r: &Tensor, w: &Tensor, want_dw: bool) -> Result<(Tensor, Option<Tensor>)> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(x) {
+        return cuda::norm::rms_backward(dy, x, r, w, want_dw);
+    }
     if !cpu::applies(x) {
         return plain::backward(dy, x, r, w, want_dw);
     }

@@ -1,6 +1,8 @@
 //! Rotary position embedding, in place on the packed q/k/v rows; formula and contract in `voicetune_kernels::rope`.
 
 use candle_core::{DType, Device, Result, Tensor};
+#[cfg(feature = "cuda")]
+use voicetune_kernels::cuda;
 pub use voicetune_kernels::rope::Turn;
 use voicetune_kernels::rope::{Table, rotate};
 
@@ -30,6 +32,11 @@ impl Rotations {
 
     /// Rotates the first `heads` heads of size `d` in each row of x (N, stride), which must be of the caller's own making.
     pub fn apply(&self, x: Tensor, heads: usize, d: usize, positions: &[u32], turn: Turn) -> Result<Tensor> {
+        #[cfg(feature = "cuda")]
+        if cuda::applies(&x) {
+            cuda::rope::rotate(&x, heads, d, positions, &self.cos, &self.sin, turn)?;
+            return Ok(x);
+        }
         if !cpu::applies(&x) {
             return self.plain(&x, heads, d, positions, turn);
         }

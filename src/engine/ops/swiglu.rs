@@ -1,12 +1,18 @@
 //! SwiGLU over gate and up side by side; formula and contract in `voicetune_kernels::swiglu`.
 
 use candle_core::{Result, Tensor};
+#[cfg(feature = "cuda")]
+use voicetune_kernels::cuda;
 use voicetune_kernels::swiglu as fused;
 
 use crate::engine::cpu;
 
 /// gate_up (N, 2I) -> y (N, I).
 pub fn forward(gate_up: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(gate_up) {
+        return cuda::activation::swiglu(gate_up);
+    }
     if !cpu::applies(gate_up) {
         return plain::forward(gate_up);
     }
@@ -16,6 +22,10 @@ pub fn forward(gate_up: &Tensor) -> Result<Tensor> {
 
 /// dy (N, I) -> the gradient of gate_up (N, 2I).
 pub fn backward(dy: &Tensor, gate_up: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(gate_up) {
+        return cuda::activation::swiglu_backward(dy, gate_up);
+    }
     if !cpu::applies(gate_up) {
         return plain::backward(dy, gate_up);
     }

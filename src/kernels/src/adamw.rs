@@ -22,35 +22,42 @@ pub struct Step {
 /// Updates parameters and both moments in place.
 pub fn update(p: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], step: &Step) {
     assert!(p.len() == g.len() && m.len() == g.len() && v.len() == g.len());
-    let [b1, b2] = step.betas;
-    let exponent = i32::try_from(step.t).unwrap_or(i32::MAX);
-    let factors = Factors {
-        decay: (1.0 - step.learning_rate * step.weight_decay) as f32,
-        b1: b1 as f32,
-        c1: (1.0 - b1) as f32,
-        b2: b2 as f32,
-        c2: (1.0 - b2) as f32,
-        size: (step.learning_rate / (1.0 - b1.powi(exponent))) as f32,
-        root: (1.0 - b2.powi(exponent)).sqrt() as f32,
-        eps: step.eps as f32,
-        grad_scale: step.grad_scale as f32,
-    };
+    let factors = step.factors();
     (p.par_chunks_mut(BLOCK), m.par_chunks_mut(BLOCK), v.par_chunks_mut(BLOCK), g.par_chunks(BLOCK))
         .into_par_iter()
         .for_each(|(p, m, v, g)| block(p, m, v, g, &factors));
 }
 
+/// What a step multiplies by, made once in f64 and rounded.
 #[derive(Debug)]
-struct Factors {
-    decay: f32,
-    b1: f32,
-    c1: f32,
-    b2: f32,
-    c2: f32,
-    size: f32,
-    root: f32,
-    eps: f32,
-    grad_scale: f32,
+pub(crate) struct Factors {
+    pub decay: f32,
+    pub b1: f32,
+    pub c1: f32,
+    pub b2: f32,
+    pub c2: f32,
+    pub size: f32,
+    pub root: f32,
+    pub eps: f32,
+    pub grad_scale: f32,
+}
+
+impl Step {
+    pub(crate) fn factors(&self) -> Factors {
+        let [b1, b2] = self.betas;
+        let exponent = i32::try_from(self.t).unwrap_or(i32::MAX);
+        Factors {
+            decay: (1.0 - self.learning_rate * self.weight_decay) as f32,
+            b1: b1 as f32,
+            c1: (1.0 - b1) as f32,
+            b2: b2 as f32,
+            c2: (1.0 - b2) as f32,
+            size: (self.learning_rate / (1.0 - b1.powi(exponent))) as f32,
+            root: (1.0 - b2.powi(exponent)).sqrt() as f32,
+            eps: self.eps as f32,
+            grad_scale: self.grad_scale as f32,
+        }
+    }
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq", "x86_64+avx2+fma"))]

@@ -1,0 +1,379 @@
+// Causal attention over packed sequences on tensor cores (Dao 2023), in bf16 with f32 sums; scores never leave the chip.
+//
+// A block of four warps takes 64 queries (or keys) of one head, 16 a warp. Backward makes two passes, one for dq and one for dk and
+// dv, instead of adding dq from many blocks: so every sum has one order. Rows of qkv are [q heads | k heads | v heads].
+#include "tiles.cuh"
+
+struct Tile {
+    uint32_t first, length, start; // of the sequence in the pack, its tokens, and this tile's first row in it
+};
+
+struct Shape {
+    uint32_t stride, heads, kv;
+    float scale;
+};
+#define SHAPE uint32_t stride, uint32_t heads, uint32_t kv, float scale
+#define THE_SHAPE (Shape{stride, heads, kv, scale})
+
+#define LOG2E 1.4426950408889634f
+#define LN2 0.6931471805599453f
+
+#if __CUDA_ARCH__ >= 800
+
+// Rows of 16 x D sums to bf16, `stride` apart; rows from `count` on are left out.
+template <int D> __device__ __forceinline__ void store(bf16 *to, size_t stride, const float (&c)[D / 8][4], float low, float high, int count) {
+    int lane = threadIdx.x % 32, row = lane / 4, column = lane % 4 * 2;
+#pragma unroll
+    for (int n = 0; n < D / 8; n++) {
+        if (row < count) *reinterpret_cast<uint32_t *>(to + row * stride + n * 8 + column) = pack(c[n][0] * low, c[n][1] * low);
+        if (row + 8 < count) *reinterpret_cast<uint32_t *>(to + (row + 8) * stride + n * 8 + column) = pack(c[n][2] * high, c[n][3] * high);
+    }
+}
+
+template <int D> __device__ void forward(const bf16 *qkv, bf16 *out, float *lse, const Tile *tiles, Shape s) {
+    extern __shared__ __align__(128) uint8_t memory[];
+    constexpr uint32_t SIZE = 64 * D * 2;
+    const uint32_t keys = shared_address(memory), values = keys + 2 * SIZE; // two stages each
+    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, head = blockIdx.x;
+    const Tile tile = tiles[blockIdx.y];
+    const bf16 *base = qkv + size_t(tile.first) * s.stride;
+    const bf16 *k = base + (s.heads + head / (s.heads / s.kv)) * D, *v = k + s.kv * D;
+    const int rows = tile.length - tile.start, blocks = tile.start / 64 + 1;
+
+    copy_tile<D, 64>(keys + SIZE, base + size_t(tile.start) * s.stride + head * D, s.stride, rows);
+    copy_tile<D, 64>(keys, k, s.stride, tile.length);
+    copy_tile<D, 64>(values, v, s.stride, tile.length);
+    commit();
+    wait_all();
+    __syncthreads();
+    uint32_t q[D / 16][4];
+#pragma unroll
+    for (int d = 0; d < D / 16; d++) left<D>(q[d], keys + SIZE, warp * 16, d * 16);
+
+    float o[D / 8][4] = {}, top[2] = {-INFINITY, -INFINITY}, sum[2] = {};
+    const float factor = s.scale * LOG2E;
+    for (int block = 0; block < blocks; block++) {
+        wait_all();
+        __syncthreads(); // this stage is here, and nobody reads the other any more
+        const uint32_t stage = block % 2 * SIZE;
+        if (block + 1 < blocks) {
+            size_t next = size_t(block + 1) * 64;
+            copy_tile<D, 64>(keys + (SIZE - stage), k + next * s.stride, s.stride, tile.length - next);
+            copy_tile<D, 64>(values + (SIZE - stage), v + next * s.stride, s.stride, tile.length - next);
+            commit();
+        }
+        float p[8][4] = {};
+#pragma unroll
+        for (int d = 0; d < D / 16; d++)
+#pragma unroll
+            for (int n = 0; n < 4; n++) {
+                uint32_t b[4];
+                right_rows<D>(b, keys + stage, n * 16, d * 16);
+                multiply(p[2 * n], q[d], b[0], b[1]);
+                multiply(p[2 * n + 1], q[d], b[2], b[3]);
+            }
+        if (block + 1 == blocks) { // the diagonal
+            int row = warp * 16 + lane / 4;
+#pragma unroll
+            for (int n = 0; n < 8; n++)
+#pragma unroll
+                for (int i = 0; i < 4; i++)
+                    if (n * 8 + lane % 4 * 2 + i % 2 > row + i / 2 * 8) p[n][i] = -INFINITY;
+        }
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            float most = top[half];
+#pragma unroll
+            for (int n = 0; n < 8; n++) most = fmaxf(most, fmaxf(p[n][2 * half], p[n][2 * half + 1]));
+            most = fmaxf(most, __shfl_xor_sync(0xffffffff, most, 1));
+            most = fmaxf(most, __shfl_xor_sync(0xffffffff, most, 2));
+            float shrink = exp2f((top[half] - most) * factor);
+            top[half] = most;
+            sum[half] *= shrink;
+#pragma unroll
+            for (int n = 0; n < D / 8; n++) o[n][2 * half] *= shrink, o[n][2 * half + 1] *= shrink;
+            float shift = most * factor;
+#pragma unroll
+            for (int n = 0; n < 8; n++)
+#pragma unroll
+                for (int i = 2 * half; i < 2 * half + 2; i++) {
+                    p[n][i] = exp2f(p[n][i] * factor - shift);
+                    sum[half] += p[n][i];
+                }
+        }
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+            uint32_t a[4];
+            as_left(a, p[2 * j], p[2 * j + 1]);
+#pragma unroll
+            for (int n = 0; n < D / 16; n++) {
+                uint32_t b[4];
+                right_columns<D>(b, values + stage, j * 16, n * 16);
+                multiply(o[2 * n], a, b[0], b[1]);
+                multiply(o[2 * n + 1], a, b[2], b[3]);
+            }
+        }
+    }
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+        sum[half] += __shfl_xor_sync(0xffffffff, sum[half], 1);
+        sum[half] += __shfl_xor_sync(0xffffffff, sum[half], 2);
+        int row = warp * 16 + lane / 4 + half * 8;
+        if (lane % 4 == 0 && row < rows)
+            lse[size_t(tile.first + tile.start + row) * s.heads + head] = top[half] * s.scale + log2f(sum[half]) * LN2;
+    }
+    size_t stride = size_t(s.heads) * D;
+    store<D>(out + (tile.first + tile.start + warp * 16) * stride + head * D, stride, o, 1.0f / sum[0], 1.0f / sum[1], rows - warp * 16);
+}
+
+// KEYS: keys a stage.
+template <int D, int KEYS>
+__device__ void backward_q(const bf16 *qkv, const bf16 *dout, const float *lse, const float *delta, bf16 *dqkv, const Tile *tiles, Shape s) {
+    extern __shared__ __align__(128) uint8_t memory[];
+    constexpr uint32_t SIZE = KEYS * D * 2;
+    const uint32_t keys = shared_address(memory), values = keys + 2 * SIZE, own = values + 2 * SIZE; // own: q, then do
+    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, head = blockIdx.x;
+    const Tile tile = tiles[blockIdx.y];
+    const bf16 *base = qkv + size_t(tile.first) * s.stride;
+    const bf16 *k = base + (s.heads + head / (s.heads / s.kv)) * D, *v = k + s.kv * D;
+    const int rows = tile.length - tile.start, blocks = (min(tile.start + 64, tile.length) + KEYS - 1) / KEYS;
+    const size_t width = size_t(s.heads) * D, token = tile.first + tile.start;
+
+    copy_tile<D, 64>(own, base + size_t(tile.start) * s.stride + head * D, s.stride, rows);
+    copy_tile<D, 64>(own + 64 * D * 2, dout + token * width + head * D, width, rows);
+    copy_tile<D, KEYS>(keys, k, s.stride, tile.length);
+    copy_tile<D, KEYS>(values, v, s.stride, tile.length);
+    commit();
+    wait_all();
+    __syncthreads();
+    uint32_t q[D / 16][4], dy[D / 16][4];
+#pragma unroll
+    for (int d = 0; d < D / 16; d++) {
+        left<D>(q[d], own, warp * 16, d * 16);
+        left<D>(dy[d], own + 64 * D * 2, warp * 16, d * 16);
+    }
+    float shift[2], along[2];
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+        int row = warp * 16 + lane / 4 + half * 8;
+        size_t at = (token + row) * s.heads + head;
+        shift[half] = row < rows ? lse[at] * LOG2E : 0.0f;
+        along[half] = row < rows ? delta[at] : 0.0f;
+    }
+    float dq[D / 8][4] = {};
+    const float factor = s.scale * LOG2E;
+    for (int block = 0; block < blocks; block++) {
+        wait_all();
+        __syncthreads();
+        const uint32_t stage = block % 2 * SIZE;
+        if (block + 1 < blocks) {
+            size_t next = size_t(block + 1) * KEYS;
+            copy_tile<D, KEYS>(keys + (SIZE - stage), k + next * s.stride, s.stride, tile.length - next);
+            copy_tile<D, KEYS>(values + (SIZE - stage), v + next * s.stride, s.stride, tile.length - next);
+            commit();
+        }
+        float p[KEYS / 8][4] = {}, ds[KEYS / 8][4] = {};
+#pragma unroll
+        for (int d = 0; d < D / 16; d++)
+#pragma unroll
+            for (int n = 0; n < KEYS / 16; n++) {
+                uint32_t b[4];
+                right_rows<D>(b, keys + stage, n * 16, d * 16);
+                multiply(p[2 * n], q[d], b[0], b[1]);
+                multiply(p[2 * n + 1], q[d], b[2], b[3]);
+                right_rows<D>(b, values + stage, n * 16, d * 16);
+                multiply(ds[2 * n], dy[d], b[0], b[1]);
+                multiply(ds[2 * n + 1], dy[d], b[2], b[3]);
+            }
+        int row = tile.start + warp * 16 + lane / 4, first = block * KEYS + lane % 4 * 2;
+        bool masked = (block + 1) * KEYS > int(tile.start);
+#pragma unroll
+        for (int n = 0; n < KEYS / 8; n++)
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                float e = exp2f(p[n][i] * factor - shift[i / 2]);
+                if (masked && first + n * 8 + i % 2 > row + i / 2 * 8) e = 0.0f;
+                ds[n][i] = e * (ds[n][i] - along[i / 2]);
+            }
+#pragma unroll
+        for (int j = 0; j < KEYS / 16; j++) {
+            uint32_t a[4];
+            as_left(a, ds[2 * j], ds[2 * j + 1]);
+#pragma unroll
+            for (int n = 0; n < D / 16; n++) {
+                uint32_t b[4];
+                right_columns<D>(b, keys + stage, j * 16, n * 16);
+                multiply(dq[2 * n], a, b[0], b[1]);
+                multiply(dq[2 * n + 1], a, b[2], b[3]);
+            }
+        }
+    }
+    store<D>(dqkv + (token + warp * 16) * s.stride + head * D, s.stride, dq, s.scale, s.scale, rows - warp * 16);
+}
+
+// QUERIES: queries a stage. Where query heads share a key head, each one's part goes to `parts` (2, N, H, D) in f32.
+template <int D, int QUERIES>
+__device__ void backward_kv(const bf16 *qkv, const bf16 *dout, const float *lse, const float *delta, bf16 *dqkv, float *parts, const Tile *tiles,
+                            Shape s, uint32_t tokens) {
+    extern __shared__ __align__(128) uint8_t memory[];
+    constexpr uint32_t SIZE = QUERIES * D * 2;
+    const uint32_t keys = shared_address(memory), values = keys + 64 * D * 2, queries = values + 64 * D * 2, grads = queries + 2 * SIZE;
+    float *figures = reinterpret_cast<float *>(memory + 128 * D * 2 + 4 * SIZE); // two stages of lse, then of delta
+    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, head = blockIdx.x;
+    const Tile tile = tiles[blockIdx.y];
+    const bf16 *base = qkv + size_t(tile.first) * s.stride, *q = base + head * D;
+    const uint32_t shared_head = s.heads + head / (s.heads / s.kv);
+    const bf16 *k = base + shared_head * D, *v = k + s.kv * D;
+    const size_t width = size_t(s.heads) * D;
+    const bf16 *dy = dout + tile.first * width + head * D;
+    const int rows = tile.length - tile.start, blocks = (rows + QUERIES - 1) / QUERIES;
+
+    auto fetch = [&](int block) {
+        const uint32_t stage = block % 2;
+        size_t from = tile.start + size_t(block) * QUERIES;
+        int count = tile.length - from;
+        copy_tile<D, QUERIES>(queries + stage * SIZE, q + from * s.stride, s.stride, count);
+        copy_tile<D, QUERIES>(grads + stage * SIZE, dy + from * width, width, count);
+        if (threadIdx.x < 2 * QUERIES) {
+            int row = threadIdx.x % QUERIES, which = threadIdx.x / QUERIES;
+            bool there = row < count;
+            const float *source = which ? delta : lse;
+            copy_4(shared_address(figures + (which * 2 + stage) * QUERIES + row), source + (there ? (tile.first + from + row) * s.heads + head : 0), there);
+        }
+        commit();
+    };
+    copy_tile<D, 64>(keys, k + size_t(tile.start) * s.stride, s.stride, rows);
+    copy_tile<D, 64>(values, v + size_t(tile.start) * s.stride, s.stride, rows);
+    fetch(0);
+
+    float dk[D / 8][4] = {}, dv[D / 8][4] = {};
+    const float factor = s.scale * LOG2E;
+    for (int block = 0; block < blocks; block++) {
+        wait_all();
+        __syncthreads();
+        const uint32_t stage = block % 2;
+        if (block + 1 < blocks) fetch(block + 1);
+        // Transposed: rows are this warp's 16 keys, columns the queries.
+        float p[QUERIES / 8][4] = {}, ds[QUERIES / 8][4] = {};
+#pragma unroll
+        for (int d = 0; d < D / 16; d++) {
+            uint32_t a[4], b[4];
+            left<D>(a, keys, warp * 16, d * 16);
+#pragma unroll
+            for (int n = 0; n < QUERIES / 16; n++) {
+                right_rows<D>(b, queries + stage * SIZE, n * 16, d * 16);
+                multiply(p[2 * n], a, b[0], b[1]);
+                multiply(p[2 * n + 1], a, b[2], b[3]);
+            }
+            left<D>(a, values, warp * 16, d * 16);
+#pragma unroll
+            for (int n = 0; n < QUERIES / 16; n++) {
+                right_rows<D>(b, grads + stage * SIZE, n * 16, d * 16);
+                multiply(ds[2 * n], a, b[0], b[1]);
+                multiply(ds[2 * n + 1], a, b[2], b[3]);
+            }
+        }
+        int row = warp * 16 + lane / 4, first = block * QUERIES + lane % 4 * 2; // both from the tile's start
+        bool masked = block * QUERIES < 64;
+#pragma unroll
+        for (int n = 0; n < QUERIES / 8; n++)
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                int column = n * 8 + lane % 4 * 2 + i % 2;
+                float e = exp2f(p[n][i] * factor - figures[stage * QUERIES + column] * LOG2E);
+                if (masked && first + n * 8 + i % 2 < row + i / 2 * 8) e = 0.0f;
+                p[n][i] = e;
+                ds[n][i] = e * (ds[n][i] - figures[(2 + stage) * QUERIES + column]);
+            }
+#pragma unroll
+        for (int j = 0; j < QUERIES / 16; j++) {
+            uint32_t a[4], c[4];
+            as_left(a, p[2 * j], p[2 * j + 1]);
+            as_left(c, ds[2 * j], ds[2 * j + 1]);
+#pragma unroll
+            for (int n = 0; n < D / 16; n++) {
+                uint32_t b[4];
+                right_columns<D>(b, grads + stage * SIZE, j * 16, n * 16);
+                multiply(dv[2 * n], a, b[0], b[1]);
+                multiply(dv[2 * n + 1], a, b[2], b[3]);
+                right_columns<D>(b, queries + stage * SIZE, j * 16, n * 16);
+                multiply(dk[2 * n], c, b[0], b[1]);
+                multiply(dk[2 * n + 1], c, b[2], b[3]);
+            }
+        }
+    }
+    const size_t token = tile.first + tile.start + warp * 16;
+    const int count = rows - warp * 16;
+    if (s.heads == s.kv) {
+        store<D>(dqkv + token * s.stride + shared_head * D, s.stride, dk, s.scale, s.scale, count);
+        store<D>(dqkv + token * s.stride + (shared_head + s.kv) * D, s.stride, dv, 1.0f, 1.0f, count);
+        return;
+    }
+    float *to = parts + token * width + head * D, *to_v = to + tokens * width;
+#pragma unroll
+    for (int n = 0; n < D / 8; n++)
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            int row = lane / 4 + half * 8;
+            if (row >= count) continue;
+            size_t at = row * width + n * 8 + lane % 4 * 2;
+            *reinterpret_cast<float2 *>(to + at) = make_float2(dk[n][2 * half] * s.scale, dk[n][2 * half + 1] * s.scale);
+            *reinterpret_cast<float2 *>(to_v + at) = make_float2(dv[n][2 * half], dv[n][2 * half + 1]);
+        }
+}
+
+#define BODY(CALL) CALL
+#else
+#define BODY(CALL) __trap()
+#endif
+
+// delta (N, H) = do . o, a warp a head.
+template <int D> __device__ void products(const bf16 *dout, const bf16 *out, float *delta, uint32_t count) {
+    uint32_t item = FIRST / 32, lane = threadIdx.x % 32;
+    if (item >= count) return;
+    constexpr int V = D / 32;
+    auto a = Lanes<bf16, V>::load(dout + size_t(item) * D + lane * V), b = Lanes<bf16, V>::load(out + size_t(item) * D + lane * V);
+    float sum = 0.0f;
+    for (int k = 0; k < V; k++) sum += a.v[k] * b.v[k];
+    sum = warp_sum(sum);
+    if (lane == 0) delta[item] = sum;
+}
+
+// The shares of the query heads of each key (and value) head, added up in order: parts (2, N, H, D) -> columns of dqkv.
+extern "C" __global__ void attention_shares(const float *parts, bf16 *dqkv, uint32_t tokens, SHAPE, uint32_t d) {
+    const Shape s = {stride, heads, kv, scale};
+    size_t n = size_t(tokens) * s.kv * d;
+    uint32_t group = s.heads / s.kv;
+    for (size_t i = FIRST * 4; i < 2 * n; i += STRIDE * 4) {
+        size_t which = i / n, item = i % n, token = item / (s.kv * d), head = item / d % s.kv, at = item % d;
+        const float *from = parts + ((which * tokens + token) * s.heads + head * group) * d + at;
+        auto sum = Lanes<f32, 4>::load(from);
+        for (uint32_t g = 1; g < group; g++) {
+            auto more = Lanes<f32, 4>::load(from + g * d);
+            for (int k = 0; k < 4; k++) sum.v[k] += more.v[k];
+        }
+        Lanes<bf16, 4> out;
+        for (int k = 0; k < 4; k++) out.v[k] = sum.v[k];
+        out.store(dqkv + token * s.stride + (s.heads + which * s.kv + head) * d + at);
+    }
+}
+
+#define KERNELS(D, PART)                                                                                                          \
+    extern "C" __global__ void __launch_bounds__(128, 3)                                                                          \
+        attention_forward_##D(const bf16 *qkv, bf16 *out, float *lse, const Tile *tiles, SHAPE) {                                 \
+        BODY((forward<D>(qkv, out, lse, tiles, THE_SHAPE)));                                                                      \
+    }                                                                                                                             \
+    extern "C" __global__ void __launch_bounds__(128, 2) attention_backward_q_##D(                                                \
+        const bf16 *qkv, const bf16 *dout, const float *lse, const float *delta, bf16 *dqkv, const Tile *tiles, SHAPE) {          \
+        BODY((backward_q<D, PART>(qkv, dout, lse, delta, dqkv, tiles, THE_SHAPE)));                                               \
+    }                                                                                                                             \
+    extern "C" __global__ void __launch_bounds__(128, 2)                                                                          \
+        attention_backward_kv_##D(const bf16 *qkv, const bf16 *dout, const float *lse, const float *delta, bf16 *dqkv,            \
+                                  float *parts, const Tile *tiles, SHAPE, uint32_t tokens) {                                      \
+        BODY((backward_kv<D, PART>(qkv, dout, lse, delta, dqkv, parts, tiles, THE_SHAPE, tokens)));                               \
+    }                                                                                                                             \
+    extern "C" __global__ void attention_products_##D(const bf16 *dout, const bf16 *out, float *delta, uint32_t count) {          \
+        products<D>(dout, out, delta, count);                                                                                     \
+    }
+KERNELS(64, 64)
+KERNELS(128, 32)

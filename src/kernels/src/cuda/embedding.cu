@@ -1,0 +1,17 @@
+// The gradient of an embedding: a block sums one id's rows of dy, in the order of their positions, onto its row of the gradient.
+#include "common.cuh"
+
+// starts (ids + 1): where each id's positions begin in `positions`.
+#define EMBEDDING(T, SUFFIX)                                                                                         \
+    extern "C" __global__ void embedding##SUFFIX(float *grad, const uint32_t *ids, const uint32_t *starts, const uint32_t *positions, \
+                                                 const T *dy, uint32_t c) {                                          \
+        float *row = grad + size_t(ids[blockIdx.x]) * c;                                                             \
+        uint32_t start = starts[blockIdx.x], end = starts[blockIdx.x + 1];                                           \
+        for (uint32_t i = threadIdx.x; i < c; i += blockDim.x) {                                                     \
+            float sum = row[i];                                                                                      \
+            for (uint32_t at = start; at < end; at++) sum += to_float(dy[size_t(positions[at]) * c + i]);            \
+            row[i] = sum;                                                                                            \
+        }                                                                                                            \
+    }
+EMBEDDING(f32, _f32)
+EMBEDDING(bf16, _bf16)

@@ -1,0 +1,179 @@
+//! From tensors to kernel launches: addresses, modules that are loaded once, and checked launches on the device's own stream.
+
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use candle_core::cuda::cudarc::driver::{CudaFunction, CudaModule, DevicePtr, LaunchConfig, PushKernelArg, sys};
+use candle_core::cuda::cudarc::nvrtc::Ptx;
+use candle_core::cuda::{CudaDevice, CudaStorageSlice, DeviceId, WrapErr};
+use candle_core::{DType, Device, Result, Shape, Storage, Tensor, bail};
+
+/// The compiled kernels of one `.cu` file.
+pub(super) struct Image {
+    pub name: &'static str,
+    pub bytes: &'static [u8],
+}
+
+/// The image that the build script made of `$name.cu`.
+macro_rules! image {
+    ($name:literal) => {
+        crate::cuda::launch::Image { name: $name, bytes: include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".fatbin")) }
+    };
+}
+pub(super) use image;
+
+/// A kernel's argument: 8 bytes, of which the kernel reads as many as its parameter has. (CUDA's hosts are little-endian.)
+#[derive(Clone, Copy)]
+pub(super) struct Arg(u64);
+
+impl Arg {
+    pub fn bits(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<usize> for Arg {
+    fn from(value: usize) -> Self {
+        Arg(value as u64)
+    }
+}
+
+impl From<u64> for Arg {
+    fn from(value: u64) -> Self {
+        Arg(value)
+    }
+}
+
+impl From<u32> for Arg {
+    fn from(value: u32) -> Self {
+        Arg(value.into())
+    }
+}
+
+impl From<f32> for Arg {
+    fn from(value: f32) -> Self {
+        Arg(value.to_bits().into())
+    }
+}
+
+/// The address of a tensor's first element; the tensor must be contiguous.
+pub(super) fn address(t: &Tensor) -> Result<Arg> {
+    if !t.is_contiguous() {
+        bail!("{:?} is not contiguous", t.shape());
+    }
+    first(t)
+}
+
+/// The address of a tensor's first element, whatever its strides.
+pub(super) fn first(t: &Tensor) -> Result<Arg> {
+    let (storage, layout) = t.storage_and_layout();
+    let Storage::Cuda(storage) = &*storage else { bail!("expected a tensor on a CUDA device") };
+    let stream = storage.device.cuda_stream();
+    // The guards only matter between streams, and there is one.
+    let base = match &storage.slice {
+        CudaStorageSlice::F32(slice) => slice.device_ptr(&stream).0,
+        CudaStorageSlice::BF16(slice) => slice.device_ptr(&stream).0,
+        CudaStorageSlice::U32(slice) => slice.device_ptr(&stream).0,
+        CudaStorageSlice::I64(slice) => slice.device_ptr(&stream).0,
+        _ => bail!("no CUDA kernel takes {:?}", t.dtype()),
+    };
+    Ok(Arg(base + (layout.start_offset() * t.dtype().size_in_bytes()) as u64))
+}
+
+/// The address, or null.
+pub(super) fn optional(t: Option<&Tensor>) -> Result<Arg> {
+    t.map_or(Ok(Arg(0)), address)
+}
+
+/// A tensor for a kernel to write; it must write all of it.
+pub(super) fn empty(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Result<Tensor> {
+    // SAFETY: no element is read before the kernel that it is made for has written it.
+    unsafe { Tensor::empty(shape, dtype, device) }
+}
+
+/// Elements that one 16-byte access holds, where all of these widths and addresses allow it; else 1.
+pub(super) fn lanes(dtype: DType, widths: &[usize], addresses: &[Arg]) -> usize {
+    let lanes = 16 / dtype.size_in_bytes();
+    let fits = widths.iter().all(|width| width % lanes == 0) && addresses.iter().all(|address| address.0 % 16 == 0);
+    if fits { lanes } else { 1 }
+}
+
+/// The suffix of a kernel's name: `_f32`, `_bf16`, and `_wide` where it moves 16 bytes at a time.
+pub(super) fn suffix(dtype: DType, lanes: usize) -> &'static str {
+    match (dtype, lanes) {
+        (DType::F32, 1) => "_f32",
+        (DType::F32, _) => "_f32_wide",
+        (_, 1) => "_bf16",
+        _ => "_bf16_wide",
+    }
+}
+
+/// How many blocks, threads of each, and bytes of dynamic shared memory.
+#[derive(Clone, Copy)]
+pub(super) struct Grid {
+    pub blocks: (usize, usize),
+    pub threads: usize,
+    pub shared: usize,
+}
+
+impl Grid {
+    /// Enough blocks of 256 threads for one item each, at most 2^20; kernels go on in strides of the grid.
+    pub fn over(items: usize) -> Self {
+        Grid { blocks: (items.div_ceil(256).clamp(1, 1 << 20), 1), threads: 256, shared: 0 }
+    }
+
+    /// A block a row.
+    pub fn rows(rows: usize, threads: usize) -> Self {
+        Grid { blocks: (rows, 1), threads, shared: 0 }
+    }
+}
+
+type Key = (DeviceId, &'static str, String);
+
+static FUNCTIONS: LazyLock<Mutex<HashMap<Key, CudaFunction>>> = LazyLock::new(Default::default);
+static MODULES: LazyLock<Mutex<HashMap<(DeviceId, &'static str), std::sync::Arc<CudaModule>>>> = LazyLock::new(Default::default);
+
+fn function(device: &CudaDevice, image: &Image, name: &str, shared: usize) -> Result<CudaFunction> {
+    let mut functions = FUNCTIONS.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = (device.id(), image.name, name.to_owned());
+    if let Some(function) = functions.get(&key) {
+        return Ok(function.clone());
+    }
+    let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
+    let module = match modules.entry((device.id(), image.name)) {
+        std::collections::hash_map::Entry::Occupied(entry) => entry.get().clone(),
+        std::collections::hash_map::Entry::Vacant(entry) => {
+            let module = device.cuda_stream().context().load_module(Ptx::from_binary(image.bytes.to_vec())).w()?;
+            entry.insert(module).clone()
+        }
+    };
+    let function = module.load_function(name).w()?;
+    if shared > 48 << 10 {
+        let attribute = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+        function.set_attribute(attribute, shared as i32).w()?;
+    }
+    functions.insert(key, function.clone());
+    Ok(function)
+}
+
+/// Launches `name` of `image` on the device's stream.
+///
+/// # Safety
+/// The arguments must be those of the kernel, in order, and every address must have room for what the kernel reads and writes.
+pub(super) unsafe fn launch(device: &Device, image: &Image, name: &str, grid: Grid, args: &[Arg]) -> Result<()> {
+    let Device::Cuda(device) = device else { bail!("expected a CUDA device") };
+    let function = function(device, image, name, grid.shared)?;
+    let stream = device.cuda_stream();
+    let mut builder = stream.launch_builder(&function);
+    for arg in args {
+        builder.arg(&arg.0);
+    }
+    let config = LaunchConfig {
+        grid_dim: (grid.blocks.0 as u32, grid.blocks.1 as u32, 1),
+        block_dim: (grid.threads as u32, 1, 1),
+        shared_mem_bytes: grid.shared as u32,
+    };
+    // SAFETY: promised by the caller.
+    unsafe { builder.launch(config) }.w()?;
+    Ok(())
+}

@@ -1,0 +1,345 @@
+//! Each op that is fused on CUDA against its plain twin in f32, outputs and gradients, in f32 and bf16, at odd sizes; and that the
+//! same input gives the same bits twice. Needs a card: `cargo test --features cuda --test cuda_ops`.
+//!
+//! Tolerance: the norm of the difference over the norm of the expected, 1e-5 in f32 and 5e-3 in bf16 (whose rounding is 2e-3);
+//! for attention in bf16 1e-2, because the probabilities are rounded too. NaN never passes, and memory is filled with it beforehand.
+#![cfg(feature = "cuda")]
+#![allow(clippy::unwrap_used)]
+
+use candle_core::{DType, Device, Result, Tensor};
+use voicetune::engine::device::{self, Want};
+use voicetune::engine::ops::attention::{self, Heads};
+use voicetune::engine::ops::product::{Columns, add_columns, add_product, few_rows, first_product, logits, scaled_product};
+use voicetune::engine::ops::rope::{Rotations, Turn};
+use voicetune::engine::ops::{add, cross_entropy, dropout, embedding, gelu, layer_norm, rms_norm, swiglu};
+use voicetune_kernels::cuda::{adamw, normal};
+
+#[test]
+fn fused_ops_agree_with_their_twins() {
+    all();
+}
+
+/// All cases, one after the other: one thread owns the device.
+pub fn all() {
+    let device = device::open(Want::Auto).unwrap();
+    assert!(device.is_cuda(), "these tests need a CUDA device");
+    let cases: [(&str, fn(&Case) -> Result<()>); 11] = [
+        ("norms", norms),
+        ("activations", activations),
+        ("sums", sums),
+        ("rope", rotations),
+        ("dropout", masks),
+        ("cross-entropy", losses),
+        ("products", products),
+        ("few rows", few),
+        ("embedding", embeddings),
+        ("attention", attentions),
+        ("decoding", decoding),
+    ];
+    for dtype in [DType::F32, DType::BF16] {
+        for (name, case) in cases {
+            let worst = std::cell::Cell::new(0.0);
+            case(&Case { device: device.clone(), dtype, worst: &worst }).unwrap();
+            println!("{name} {dtype:?}: off by {:.1e} at most", worst.get());
+        }
+    }
+    optimiser(&device).unwrap();
+    draws(&device).unwrap();
+}
+
+pub struct Case<'a> {
+    device: Device,
+    dtype: DType,
+    /// The largest deviation so far.
+    worst: &'a std::cell::Cell<f64>,
+}
+
+impl Case<'_> {
+    fn random(&self, seed: u64, shape: &[usize]) -> Tensor {
+        normal::normal(shape, 1.0, seed << 40, self.dtype, &self.device).unwrap()
+    }
+
+    /// Runs `op` twice over poisoned memory: the same bits, and near `expected`.
+    #[track_caller]
+    fn check(&self, what: &str, expected: &[Tensor], tolerance: f64, op: impl Fn() -> Result<Vec<Tensor>>) {
+        let run = || {
+            poison(&self.device);
+            op().unwrap().iter().map(list).collect::<Vec<_>>()
+        };
+        let (got, again) = (run(), run());
+        assert_eq!(got.len(), expected.len());
+        for (i, ((got, again), expected)) in got.iter().zip(&again).zip(expected).enumerate() {
+            let expected = list(expected);
+            assert_eq!(got.len(), expected.len(), "{what}, output {i}");
+            assert!(got.iter().zip(again).all(|(a, b)| a.to_bits() == b.to_bits()), "{what}, output {i}: other bits the second time");
+            let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
+            let off = norm(&mut got.iter().zip(&expected).map(|(a, b)| f64::from(a - b)))
+                / norm(&mut expected.iter().map(|&x| x.into())).max(1e-6);
+            assert!(off <= tolerance, "{what} {:?}, output {i}: off by {off:e}", self.dtype);
+            self.worst.set(self.worst.get().max(off));
+        }
+    }
+
+    fn tolerance(&self) -> f64 {
+        if self.dtype == DType::F32 { 1e-5 } else { 5e-3 }
+    }
+}
+
+fn list(t: &Tensor) -> Vec<f32> {
+    t.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn f32(t: &Tensor) -> Tensor {
+    t.to_dtype(DType::F32).unwrap()
+}
+
+/// Leaves the memory that the next allocations take full of NaN.
+fn poison(device: &Device) {
+    let small: Vec<Tensor> = (6..24).map(|bits| Tensor::full(f32::NAN, 1 << bits, device).unwrap()).collect();
+    device.synchronize().unwrap();
+    drop(small);
+}
+
+const SIZES: [(usize, usize); 7] = [(1, 8), (5, 48), (67, 33), (130, 200), (300, 1600), (257, 4096), (2, 1)];
+
+fn norms(case: &Case) -> Result<()> {
+    for (n, c) in SIZES.into_iter().filter(|&(_, c)| c > 1) {
+        let (x, w, b, dy) = (case.random(1, &[n, c]), case.random(2, &[c]), case.random(3, &[c]), case.random(4, &[n, c]));
+        let (y, r) = rms_norm::plain::forward(&f32(&x), &f32(&w), 1e-5)?;
+        let (dx, dw) = rms_norm::plain::backward(&f32(&dy), &f32(&x), &r, &f32(&w), true)?;
+        case.check(&format!("rms {n} x {c}"), &[y, r.clone(), dx, dw.unwrap()], case.tolerance(), || {
+            let (y, r) = rms_norm::forward(&x, &w, 1e-5)?;
+            let (dx, dw) = rms_norm::backward(&dy, &x, &r, &w, true)?;
+            Ok(vec![y, r, dx, dw.unwrap()])
+        });
+        let (y, saved) = layer_norm::plain::forward(&f32(&x), &f32(&w), &f32(&b), 1e-5)?;
+        let (dx, gradients) = layer_norm::plain::backward(&f32(&dy), &f32(&x), &saved, &f32(&w), true)?;
+        let (dw, db) = gradients.unwrap();
+        case.check(&format!("layer {n} x {c}"), &[y, saved, dx, dw, db], case.tolerance(), || {
+            let (y, saved) = layer_norm::forward(&x, &w, &b, 1e-5)?;
+            let (dx, gradients) = layer_norm::backward(&dy, &x, &saved, &w, true)?;
+            let (dw, db) = gradients.unwrap();
+            Ok(vec![y, saved, dx, dw, db])
+        });
+    }
+    Ok(())
+}
+
+fn activations(case: &Case) -> Result<()> {
+    for (n, c) in SIZES {
+        let (x, both, dy) = (case.random(1, &[n, c]), case.random(2, &[n, 2 * c]), case.random(3, &[n, c]));
+        let expected = [
+            gelu::plain::forward(&f32(&x))?,
+            gelu::plain::backward(&f32(&dy), &f32(&x))?,
+            swiglu::plain::forward(&f32(&both))?,
+            swiglu::plain::backward(&f32(&dy), &f32(&both))?,
+        ];
+        case.check(&format!("{n} x {c}"), &expected, case.tolerance(), || {
+            Ok(vec![gelu::forward(&x)?, gelu::backward(&dy, &x)?, swiglu::forward(&both)?, swiglu::backward(&dy, &both)?])
+        });
+    }
+    Ok(())
+}
+
+fn sums(case: &Case) -> Result<()> {
+    for (n, c) in SIZES {
+        let (x, y, bias) = (case.random(1, &[n, c]), case.random(2, &[n, c]), case.random(3, &[c]));
+        let expected = [(f32(&x) + f32(&y))?, f32(&x).broadcast_add(&f32(&bias))?, f32(&x).sum(0)?];
+        case.check(&format!("{n} x {c}"), &expected, case.tolerance(), || {
+            Ok(vec![add::add(x.copy()?, &y)?, add::add_bias(x.copy()?, &bias)?, add::column_sums(&x)?])
+        });
+    }
+    Ok(())
+}
+
+fn rotations(case: &Case) -> Result<()> {
+    for (n, heads, extra, d) in [(1, 1, 0, 2), (7, 3, 2, 10), (65, 6, 3, 48), (300, 40, 8, 128)] {
+        let table = Rotations::new(&(0..d / 2).map(|i| 1.0 / (1.0 + i as f32)).collect::<Vec<_>>(), 100, &case.device)?;
+        let positions: Vec<u32> = (0..n as u32).map(|i| i * 7 % 100).collect();
+        let x = case.random(1, &[n, (heads + extra) * d]);
+        let turned = table.plain(&f32(&x), heads, d, &positions, Turn::Forward)?;
+        let back = table.plain(&f32(&x), heads, d, &positions, Turn::Backward)?;
+        case.check(&format!("{n} x {heads} x {d}"), &[turned, back], case.tolerance(), || {
+            let turned = table.apply(x.copy()?, heads, d, &positions, Turn::Forward)?;
+            Ok(vec![turned, table.apply(x.copy()?, heads, d, &positions, Turn::Backward)?])
+        });
+    }
+    Ok(())
+}
+
+fn masks(case: &Case) -> Result<()> {
+    for (n, c) in SIZES {
+        let x = case.random(1, &[n, c]);
+        let key = 0xdead_beef_0123 + n as u64;
+        // The CPU's mask, exactly.
+        let expected = dropout::apply(&f32(&x).to_device(&Device::Cpu)?, 0.3, key)?.to_dtype(case.dtype)?;
+        case.check(&format!("{n} x {c}"), &[expected], 0.0, || Ok(vec![dropout::apply(&x, 0.3, key)?]));
+    }
+    Ok(())
+}
+
+fn losses(case: &Case) -> Result<()> {
+    for (n, vocab) in [(1, 3), (9, 131), (40, 1000), (11, 50257), (7, 128_256)] {
+        let logits = (case.random(1, &[n, vocab]) * 4.0)?;
+        let targets: Vec<u32> = (0..n).map(|i| (i * 7919 % vocab) as u32).collect();
+        let (loss, gradient) = cross_entropy::plain::forward_backward(&f32(&logits), &targets, 0.25)?;
+        let logprobs = cross_entropy::plain::logprobs(&f32(&logits), &targets)?;
+        let loss = Tensor::new(&[loss as f32], &Device::Cpu)?;
+        case.check(&format!("{n} x {vocab}"), &[loss, logprobs, gradient.clone(), gradient], case.tolerance(), || {
+            let logprobs = Tensor::new(cross_entropy::logprobs(&logits, &targets)?, &Device::Cpu)?;
+            let (loss, gradient) = cross_entropy::forward_backward(logits.copy()?, &targets, 0.25)?;
+            // Rows that lie apart.
+            let wide = Tensor::cat(&[&logits, &logits.narrow(1, 0, 3)?], 1)?.narrow(1, 0, vocab)?;
+            let (_, apart) = cross_entropy::forward_backward(wide, &targets, 0.25)?;
+            Ok(vec![Tensor::new(&[loss.sum()? as f32], &Device::Cpu)?, logprobs, gradient, apart.contiguous()?])
+        });
+    }
+    Ok(())
+}
+
+fn products(case: &Case) -> Result<()> {
+    for (m, k, n) in [(1, 1, 1), (7, 5, 9), (130, 48, 66), (300, 16, 1024)] {
+        let (wide, b, into) = (case.random(1, &[m, k + 24]), case.random(2, &[n, k]), case.random(3, &[m, n + 11]));
+        let (a, b) = (wide.narrow(1, 8, k)?, b.t()?); // rows that lie apart, and a transpose
+        let exact = f32(&a).contiguous()?.matmul(&f32(&b).contiguous()?)?;
+        let sum = (f32(&into).narrow(1, 0, n)?.contiguous()? + (&exact * 0.5)?)?;
+        let rows = m - m / 3;
+        let part = |t: &Tensor| t.narrow(0, m - rows, rows);
+        let mut columns = f32(&into);
+        let added = (part(&f32(&into))?.narrow(1, 3, n)? + (part(&exact)? * 2.0)?)?;
+        columns = Tensor::cat(
+            &[
+                columns.narrow(0, 0, m - rows)?,
+                Tensor::cat(&[part(&columns)?.narrow(1, 0, 3)?, added, part(&columns)?.narrow(1, n + 3, 8)?], 1)?,
+            ],
+            0,
+        )?;
+        let gradient = (f32(&into).narrow(1, 0, n)?.contiguous()? + &exact)?;
+        case.check(
+            &format!("{m} x {k} x {n}"),
+            &[(&exact * 0.25)?, sum, columns, gradient, exact.clone(), exact.clone()],
+            case.tolerance(),
+            || {
+                let start = into.narrow(1, 0, n)?.contiguous()?;
+                let parts = [Columns { at: 3, a: part(&a)?, b: b.clone() }];
+                Ok(vec![
+                    scaled_product(&a, &b, 0.25)?,
+                    add_product(start.copy()?, &a, &b, 0.5)?,
+                    add_columns(into.copy()?, &parts, rows, 2.0, false)?,
+                    add_product(f32(&start).copy()?, &a, &b, 1.0)?,
+                    first_product(&a, &b, 1.0)?,
+                    logits(&a, &b.t()?)?.contiguous()?,
+                ])
+            },
+        );
+    }
+    Ok(())
+}
+
+fn few(case: &Case) -> Result<()> {
+    for (b, k, n) in [(1, 8, 1), (2, 40, 7), (3, 1600, 333), (4, 4096, 130), (1, 14_336, 64), (5, 64, 9), (2, 33, 5)] {
+        let (x, w) = (case.random(1, &[b, k]), case.random(2, &[n, k]));
+        let expected = f32(&x).matmul(&f32(&w).t()?)?;
+        case.check(&format!("{b} x {k} x {n}"), &[expected], case.tolerance(), || Ok(vec![few_rows(&x, &w)?]));
+    }
+    Ok(())
+}
+
+fn embeddings(case: &Case) -> Result<()> {
+    for (n, c) in SIZES {
+        let ids: Vec<u32> = (0..n as u32).map(|i| i * i % 11).collect();
+        let (dy, grad) = (case.random(1, &[n, c]), f32(&case.random(2, &[11, c])));
+        let expected = grad.index_add(&Tensor::new(&ids[..], &case.device)?, &f32(&dy), 0)?;
+        case.check(&format!("{n} x {c}"), &[expected], case.tolerance(), || Ok(vec![embedding::backward(grad.copy()?, &ids, &dy)?]));
+    }
+    Ok(())
+}
+
+fn attentions(case: &Case) -> Result<()> {
+    let packs: [&[usize]; 7] = [&[1], &[5, 1, 9], &[64, 64, 65], &[130], &[200, 63, 300], &[31, 97], &[700]];
+    for (query, kv, size) in [(4, 2, 64), (3, 1, 128), (6, 6, 64), (5, 5, 128), (8, 2, 128), (2, 1, 20)] {
+        for lengths in packs {
+            let heads = Heads { query, kv, size, scale: 1.0 / (size as f32).sqrt() };
+            let n = lengths.iter().sum();
+            let (qkv, dy) = (case.random(1, &[n, heads.stride()]), case.random(2, &[n, query * size]));
+            let (out, lse) = attention::plain::forward(&f32(&qkv), lengths, heads)?;
+            let dqkv = attention::plain::backward(&f32(&dy), &f32(&qkv), &out, &lse, lengths, heads)?;
+            // Each part by itself, but where a sequence of one token makes the gradients of q and k nothing but rounding.
+            let parts = |t: Tensor| -> Result<Vec<Tensor>> {
+                let (q, kv) = (query * size, kv * size);
+                if n < 64 { Ok(vec![t]) } else { Ok(vec![t.narrow(1, 0, q)?, t.narrow(1, q, kv)?, t.narrow(1, q + kv, kv)?]) }
+            };
+            let expected = [vec![out, lse], parts(dqkv)?].concat();
+            let tolerance = if case.dtype == DType::F32 { 1e-5 } else { 1e-2 };
+            case.check(&format!("{lengths:?} {heads:?}"), &expected, tolerance, || {
+                let (out, lse) = attention::forward(&qkv, lengths, heads)?;
+                let dqkv = attention::backward(&dy, &qkv, &out, &lse, lengths, heads)?;
+                Ok([vec![out, lse], parts(dqkv)?].concat())
+            });
+        }
+    }
+    Ok(())
+}
+
+fn decoding(case: &Case) -> Result<()> {
+    for (b, query, kv, size) in [(1, 4, 2, 64), (3, 3, 1, 128), (2, 6, 6, 64), (10, 32, 8, 128)] {
+        for (length, capacity) in [(1, 1), (7, 20), (65, 65), (300, 512)] {
+            let heads = Heads { query, kv, size, scale: 1.0 / (size as f32).sqrt() };
+            let q = case.random(1, &[b, query * size]);
+            let (keys, values) = (case.random(2, &[b, kv, capacity, size]), case.random(3, &[b, kv, capacity, size]));
+            let expected = attention::plain::decode(&f32(&q), &f32(&keys), &f32(&values), length, heads)?;
+            case.check(&format!("{b} rows, {length} of {capacity}, {heads:?}"), &[expected], case.tolerance(), || {
+                Ok(vec![attention::decode(&q, &keys, &values, length, heads)?])
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Against the CPU's fused update, three steps of parameters of odd sizes.
+fn optimiser(device: &Device) -> Result<()> {
+    let make = |seed: u64, n: usize| normal::normal(n, 1.0, seed << 40, DType::F32, device);
+    let sizes = [1, 5, 4096, 65_536, 65_537, 200_003];
+    let lists = |seed: u64| sizes.iter().map(|&n| make(seed, n)).collect::<Result<Vec<_>>>();
+    let (p, m, v, g) = (lists(1)?, lists(2)?, lists(3)?.iter().map(Tensor::sqr).collect::<Result<Vec<_>>>()?, lists(4)?);
+    let values = p.iter().map(|p| p.to_dtype(DType::BF16)).collect::<Result<Vec<_>>>()?;
+    let cpu = |list: &[Tensor]| list.iter().map(self::list).collect::<Vec<_>>();
+    let (mut expected_p, mut expected_m, mut expected_v, gradients) = (cpu(&p), cpu(&m), cpu(&v), cpu(&g));
+    for t in 1..=3 {
+        let step =
+            voicetune_kernels::adamw::Step { learning_rate: 1e-2, weight_decay: 0.1, betas: [0.9, 0.999], eps: 1e-8, t, grad_scale: 0.5 };
+        let parameters = (0..sizes.len())
+            .map(|i| adamw::Parameter { p: &p[i], m: &m[i], v: &v[i], g: &g[i], value: (i % 2 == 0).then_some(&values[i]) })
+            .collect();
+        let batch = adamw::Batch::new(parameters, device)?;
+        let exact: f64 = gradients.iter().flatten().map(|&g| f64::from(g).powi(2)).sum();
+        assert!((batch.sum_of_squares()? / exact - 1.0).abs() < 1e-6);
+        batch.update(&step)?;
+        for i in 0..sizes.len() {
+            voicetune_kernels::adamw::update(&mut expected_p[i], &mut expected_m[i], &mut expected_v[i], &gradients[i], &step);
+        }
+    }
+    let mut worst = 0f32;
+    for (i, expected) in expected_p.iter().enumerate() {
+        let got = list(&p[i]);
+        worst = got.iter().zip(expected).map(|(a, b)| (a - b).abs() / b.abs().max(1.0)).fold(worst, f32::max);
+        assert!(got.iter().all(|x| x.is_finite()));
+        if i % 2 == 0 {
+            assert_eq!(list(&values[i]), list(&p[i].to_dtype(DType::BF16)?), "the value is the master, rounded");
+        }
+    }
+    assert!(worst < 1e-6, "AdamW is off by {worst:e}");
+    println!("AdamW: off by {worst:.1e} at most");
+    Ok(())
+}
+
+fn draws(device: &Device) -> Result<()> {
+    for dtype in [DType::F32, DType::BF16] {
+        let draws = list(&normal::normal(1_000_001, 0.02, 7, dtype, device)?);
+        let mean = draws.iter().map(|&x| f64::from(x)).sum::<f64>() / draws.len() as f64;
+        let deviation = (draws.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / draws.len() as f64).sqrt();
+        let tail = draws.iter().filter(|x| x.abs() > 0.04).count() as f64 / draws.len() as f64;
+        assert!(mean.abs() < 1e-4 && (deviation / 0.02 - 1.0).abs() < 5e-3 && (tail - 0.0455).abs() < 1e-3, "{mean} {deviation} {tail}");
+    }
+    Ok(())
+}
