@@ -17,7 +17,14 @@ use voicetune::run::{EngineHandle, Priority, Want};
 fn a_forwarder_owns_the_handle_and_ends_with_the_engine() {
     let sample = Sample::new();
     let workspace = Workspace::open(sample.root()).unwrap();
-    let prepared = Prepared::new(&workspace, workspace.config("lora").unwrap(), workspace.templates().unwrap(), None).unwrap();
+    // On a thread that steps back before it computes, as an interface's lanes do: whoever computes first makes rayon's workers.
+    let lane = workspace.clone();
+    let prepared = std::thread::spawn(move || {
+        Priority::Yielding.apply();
+        Prepared::new(&lane, lane.config("lora").unwrap(), lane.templates().unwrap(), None).unwrap()
+    })
+    .join()
+    .unwrap();
     let engine = EngineHandle::spawn(Want::Cpu, Priority::Yielding).unwrap();
     let commands = engine.commands();
     let (inbox, messages) = channel::<Message>();

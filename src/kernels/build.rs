@@ -1,5 +1,5 @@
 //! Compiles `src/cuda/*.cu` where the feature `cuda` is on: one fat binary a file, with machine code for the card that
-//! `CUDA_COMPUTE_CAP` names (or the one in this machine) and PTX for newer ones.
+//! `CUDA_COMPUTE_CAP` names (or the one in this machine) and PTX for newer ones. A build script reports by panicking.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

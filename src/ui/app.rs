@@ -1,5 +1,7 @@
 //! The application: passes messages to the screens, serves what they ask of one another, and draws the frame around them.
 
+use std::ops::Range;
+
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Position, Rect};
@@ -224,12 +226,8 @@ impl App {
         }
         let at = Position::new(mouse.column, mouse.row);
         if head.contains(at) && mouse.kind == MouseEventKind::Down(MouseButton::Left) {
-            return tab_spans()
-                .into_iter()
-                .find(|(_, from, to)| (*from..*to).contains(&at.x))
-                .map(|(tab, ..)| Effect::Show(tab))
-                .into_iter()
-                .collect();
+            let place = tab_places(self.tab, head.width).into_iter().find(|place| place.columns.contains(&at.x));
+            return place.map(|place| Effect::Show(place.tab)).into_iter().collect();
         }
         // A drag that began on the screen may leave it.
         let is_drag = matches!(mouse.kind, MouseEventKind::Drag(_) | MouseEventKind::Up(_));
@@ -371,16 +369,16 @@ impl App {
 
     fn view_head(&self, frame: &mut Frame, area: Rect) {
         let theme = &self.shared.theme;
+        let places = tab_places(self.tab, area.width);
         let mut spans = vec![Span::raw(" ")];
-        for (i, tab) in Tab::ALL.into_iter().enumerate() {
-            let style = if tab == self.tab { theme.title.patch(theme.accent) } else { theme.faint };
-            let mark = if tab == self.tab { "▸" } else { " " };
-            spans.push(Span::styled(format!("{mark}{} {}  ", i + 1, tab.title()), style));
+        for place in &places {
+            let style = if place.tab == self.tab { theme.title.patch(theme.accent) } else { theme.faint };
+            spans.push(Span::styled(place.text.as_str(), style));
         }
         frame.render_widget(Line::from(spans), area);
         let right = self.status();
         let width = right.width() as u16;
-        let left = tab_spans().last().map_or(0, |(.., to)| *to);
+        let left = places.last().map_or(0, |place| place.columns.end);
         if left + width < area.width {
             frame.render_widget(Span::styled(right, theme.faint), Rect { x: area.right() - width - 1, width, ..area });
         }
@@ -435,20 +433,51 @@ fn areas(area: Rect) -> [Rect; 3] {
     Layout::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1)]).areas(area)
 }
 
-/// The columns of each tab's name.
-fn tab_spans() -> Vec<(Tab, u16, u16)> {
+/// A tab in the head.
+struct TabPlace {
+    tab: Tab,
+    text: String,
+    columns: Range<u16>,
+}
+
+/// Every tab with its name; where there is no room for that, the others by their numbers.
+fn tab_places(current: Tab, width: u16) -> Vec<TabPlace> {
+    let named: usize = 1 + Tab::ALL.iter().map(|tab| tab.title().len() + 5).sum::<usize>();
+    let is_short = named > usize::from(width);
     let mut x = 1;
-    let place = |tab: Tab| {
-        let from = x;
-        x += tab.title().len() as u16 + 5;
-        (tab, from, x)
+    let place = |(i, tab): (usize, Tab)| {
+        let mark = if tab == current { "▸" } else { " " };
+        let text = match is_short && tab != current {
+            true => format!("{mark}{}  ", i + 1),
+            false => format!("{mark}{} {}  ", i + 1, tab.title()),
+        };
+        let columns = x..x + text.width() as u16;
+        x = columns.end;
+        TabPlace { tab, text, columns }
     };
-    Tab::ALL.into_iter().map(place).collect()
+    Tab::ALL.into_iter().enumerate().map(place).collect()
 }
 
 /// What an order comes to, for screens that queue several at once.
 impl From<Order> for Effect {
     fn from(order: Order) -> Effect {
         Effect::Order(order)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tab_has_a_place_at_every_width() {
+        let check = |width: u16, expected: &str| {
+            let places = tab_places(Tab::Review, width);
+            let shown: String = places.iter().map(|place| place.text.as_str()).collect();
+            assert_eq!(shown.trim_end(), expected);
+            assert!(places.iter().all(|place| place.columns.end <= width), "{width}");
+        };
+        check(80, " 1 Pairs   2 Train  ▸3 Review   4 Diff   5 Runs");
+        check(40, " 1   2  ▸3 Review   4   5");
     }
 }
