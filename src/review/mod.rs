@@ -17,6 +17,7 @@ mod draw;
 pub mod edits;
 pub mod facts;
 pub mod head;
+pub mod hidden;
 pub mod lanes;
 pub mod paragraphs;
 pub mod report;

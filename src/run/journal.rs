@@ -66,6 +66,11 @@ fn summary(history: &History, best: Option<usize>) -> String {
     lines.iter().map(|line| format!("- {line}\n")).collect()
 }
 
+/// `1 step`, `2 steps`.
+pub fn counted(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
 /// `1 h 02 min`, `3 min 05 s`, `42 s`.
 pub fn duration(seconds: f64) -> String {
     let s = seconds.round() as u64;

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::checkpoint::{self, bytes_in_words};
+use super::journal::counted;
 use super::plan::Plan;
 use super::prepare::{Prepared, find_model};
 use crate::config::{Config, Every, KeepBest, Method, Templates, Workspace};
@@ -335,11 +336,6 @@ fn memory_in_words(device: &str, needed: &Estimate, free: Option<u64>) -> String
 /// `3.2 M`, `8.03 B`.
 fn millions(n: u64) -> String {
     if n >= 1_000_000_000 { format!("{:.2} B", n as f64 / 1e9) } else { format!("{:.1} M", n as f64 / 1e6) }
-}
-
-/// `1 step`, `2 steps`.
-fn counted(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 #[cfg(test)]

@@ -28,6 +28,11 @@ impl Desk {
     }
 }
 
+/// An error with its causes in one sentence: what came of a task is plain data.
+pub fn in_words<T>(result: anyhow::Result<T>) -> Result<T, String> {
+    result.map_err(|error| format!("{error:#}"))
+}
+
 macro_rules! tasks {
     ($($variant:ident: $module:ident),*) => {
         #[derive(Debug)]

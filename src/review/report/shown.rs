@@ -1,8 +1,8 @@
 //! How a report shows text that nobody vouches for, and numbers: visible marks, escapes, figures.
 
-use std::fmt::Write;
-
 use unicode_segmentation::UnicodeSegmentation;
+
+use crate::review::hidden::{is_hidden, push_mark};
 
 /// The text with every control, bidirectional and invisible character as a visible mark. Line feeds and tabs stay.
 pub fn visible(text: &str) -> String {
@@ -12,26 +12,12 @@ pub fn visible(text: &str) -> String {
             match c {
                 '\n' | '\t' => out.push(c),
                 '\r' if cluster == "\r\n" => {}
-                '\0'..='\x1f' => out.push(char::from_u32(0x2400 + c as u32).unwrap_or('\u{fffd}')),
-                '\x7f' => out.push('\u{2421}'),
-                // Writing to a string does not fail.
-                c if c.is_control() || acts(c) || (tag(c) && !cluster.starts_with('\u{1f3f4}')) => _ = write!(out, "⟨U+{:04X}⟩", c as u32),
+                c if is_hidden(c, cluster) => push_mark(&mut out, c),
                 c => out.push(c),
             }
         }
     }
     out
-}
-
-/// Directional controls, and characters that are not seen. Joiners and variation selectors are parts of what is seen.
-fn acts(c: char) -> bool {
-    let alone = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}');
-    alone || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}')
-}
-
-/// Outside the flags that are spelt with tags.
-fn tag(c: char) -> bool {
-    matches!(c, '\u{e0000}'..='\u{e007f}')
 }
 
 /// Text for HTML, in an element or an attribute.

@@ -1,10 +1,11 @@
 //! What a grapheme cluster looks like in the terminal: itself, or a visible mark where it would act on the terminal or not be seen.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 use ratatui::buffer::CellWidth;
 use unicode_segmentation::UnicodeSegmentation;
+
+use crate::review::hidden::{is_hidden, push_mark};
 
 const TAB_STOP: usize = 4;
 
@@ -27,21 +28,12 @@ pub fn glyph(cluster: &str, column: usize) -> Glyph<'_> {
         }
         _ => {}
     }
-    // The flags of England, Scotland and Wales are spelt with tags, which are invisible anywhere else.
-    let unsafe_here = |c: char| c.is_control() || unseen(c) || (tag(c) && !cluster.starts_with('\u{1f3f4}'));
-    let width = if cluster.contains(unsafe_here) { 0 } else { usize::from(cluster.cell_width()) };
+    let width = if cluster.contains(|c| is_hidden(c, cluster)) { 0 } else { usize::from(cluster.cell_width()) };
     if width > 0 {
         return Glyph { text: cluster.into(), width, mark: false };
     }
     let mut text = String::new();
-    for c in cluster.chars() {
-        match c {
-            '\0'..='\x1f' => text.push(char::from_u32(0x2400 + c as u32).unwrap_or('\u{fffd}')),
-            '\x7f' => text.push('\u{2421}'),
-            // Writing to a string does not fail.
-            _ => _ = write!(text, "⟨U+{:04X}⟩", c as u32),
-        }
-    }
+    cluster.chars().for_each(|c| push_mark(&mut text, c));
     let width = text.chars().count();
     Glyph { text: text.into(), width, mark: true }
 }
@@ -58,16 +50,6 @@ pub fn visible(text: &str) -> String {
         }
     }
     out
-}
-
-/// Directional controls, and characters without a look of their own. Joiners and variation selectors inside a cluster are not among them.
-fn unseen(c: char) -> bool {
-    let alone = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}');
-    alone || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}')
-}
-
-fn tag(c: char) -> bool {
-    matches!(c, '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::run::prepare::{Prepared, find_model};
 use crate::run::prompts::{Prompts, sampling_for};
 use crate::run::protocol::{Job, Load, Prompt, Sampling, Train, Tuned};
 use crate::run::resume;
-use crate::ui::tasks::{Desk, Lane};
+use crate::ui::tasks::{Desk, Lane, in_words};
 
 #[derive(Debug)]
 pub enum Task {
@@ -90,10 +90,6 @@ impl Task {
             Task::Keep(drawn) => Done::Kept(in_words(outputs::append(&drawn.run, &drawn.output))),
         }
     }
-}
-
-fn in_words<T>(result: Result<T>) -> Result<T, String> {
-    result.map_err(|error| format!("{error:#}"))
 }
 
 fn prepare(desk: &Desk, order: &TrainOrder) -> Result<Prepared> {

@@ -4,6 +4,7 @@ use crate::config::{Config, Templates, Workspace};
 use crate::dataset::{self, Encoder, Gauge, ModelText, TokenizerFiles};
 use crate::hub::{ModelFiles, Search};
 use crate::pairs::Pair;
+use crate::ui::tasks::in_words;
 
 /// A pair counted for one model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +30,7 @@ impl Models {
         configs.sort_by_key(|config| (config.short_name(), config.max_tokens));
         configs.dedup_by_key(|config| config.short_name());
         let model = |config: Config| {
-            let text = text_of(workspace, &config).map_err(|error| format!("{error:#}"));
+            let text = in_words(text_of(workspace, &config));
             (config, text)
         };
         let mut models: Vec<_> = configs.into_iter().map(model).collect();
@@ -44,7 +45,7 @@ impl Models {
     fn gauge(&self, pair: &Pair, config: &Config, text: &Result<ModelText, String>) -> Result<Gauge, String> {
         let text = text.as_ref().map_err(String::clone)?;
         let templates = self.templates.as_ref().map_err(String::clone)?;
-        let encoder = Encoder::new(&text.tokenizer, config.format, templates).map_err(|error| format!("{error:#}"))?;
+        let encoder = in_words(Encoder::new(&text.tokenizer, config.format, templates))?;
         Ok(Gauge::of(pair, &encoder, dataset::limit(config, text), config.overlong))
     }
 }

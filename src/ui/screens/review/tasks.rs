@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::shelf::Shelf;
 use crate::review::verdict::{self, Pick, Verdict, Verdicts};
-use crate::ui::tasks::{Desk, Lane};
+use crate::ui::tasks::{Desk, Lane, in_words};
 
 #[derive(Debug)]
 pub enum Task {
@@ -50,7 +50,7 @@ impl Task {
             Err(error) => Err(format!("{error:#}")),
         };
         match self {
-            Task::Read { wanted } => Done::Read(Box::new(Shelf::read(&desk.workspace, &wanted).map_err(|error| format!("{error:#}")))),
+            Task::Read { wanted } => Done::Read(Box::new(in_words(Shelf::read(&desk.workspace, &wanted)))),
             Task::Judge { verdict, runs } => {
                 let verdicts = again(verdict::append(&folder, &verdict), &runs);
                 Done::Judged { verdict, verdicts }

@@ -9,7 +9,7 @@ use super::look::Look;
 use super::row::{Entry, entries};
 use crate::run::Follow;
 use crate::run::summary::Summaries;
-use crate::ui::tasks::{Desk as AnyDesk, Lane};
+use crate::ui::tasks::{Desk as AnyDesk, Lane, in_words};
 
 /// What is kept between looks, so that a log is read once.
 #[derive(Debug, Default)]
@@ -42,9 +42,9 @@ impl Task {
 
     pub fn run(self, desk: &mut AnyDesk) -> Done {
         match self {
-            Task::List => Done::Listed(entries(&desk.workspace, &mut desk.runs.summaries).map_err(|error| format!("{error:#}"))),
+            Task::List => Done::Listed(in_words(entries(&desk.workspace, &mut desk.runs.summaries))),
             Task::Look(folder) => {
-                let look = look(&mut desk.runs, &folder).map_err(|error| format!("{error:#}"));
+                let look = in_words(look(&mut desk.runs, &folder));
                 Done::Looked { folder, look }
             }
         }

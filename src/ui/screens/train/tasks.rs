@@ -13,7 +13,7 @@ use crate::run::checkpoint::Checkpoints;
 use crate::run::preflight::{Level, Preflight};
 use crate::run::summary::{State, Summaries};
 use crate::run::{Follow, Run, Want, new_config, survey};
-use crate::ui::tasks::{self, Lane};
+use crate::ui::tasks::{self, Lane, in_words};
 use crate::ui::work::TrainOrder;
 
 #[derive(Debug)]
@@ -137,10 +137,6 @@ impl Task {
             Task::Watch(folder) => Done::Watched { figures: in_words(watch(&mut desk.train.followed, &folder)), folder },
         }
     }
-}
-
-fn in_words<T>(result: Result<T>) -> Result<T, String> {
-    result.map_err(|error| format!("{error:#}"))
 }
 
 fn list(workspace: &Workspace, summaries: &mut Summaries) -> Result<Listing> {

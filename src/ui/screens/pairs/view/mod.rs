@@ -7,11 +7,10 @@ mod texts;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use unicode_segmentation::UnicodeSegmentation;
 
 use super::{Mode, Pairs, Reading};
 use crate::pairs::{Pair, Status};
-use crate::ui::prose::{visible, width};
+use crate::ui::prose::{fitted, visible};
 use crate::ui::screen::Shared;
 
 pub use list::{first_row, list_areas};
@@ -70,22 +69,7 @@ fn grouped(n: usize) -> String {
     out
 }
 
-/// At most `columns` columns of a text, with an ellipsis where it goes on, filled up with blanks.
+/// A text of the writer's, made safe and exactly `columns` wide.
 fn fit(text: &str, columns: usize) -> String {
-    let text = visible(text);
-    let mut out = text.clone();
-    if width(&text) > columns {
-        out = String::new();
-        for cluster in text.graphemes(true) {
-            if width(&out) + width(cluster) + 1 > columns {
-                break;
-            }
-            out.push_str(cluster);
-        }
-        if columns > 0 {
-            out.push('…');
-        }
-    }
-    let pad = columns.saturating_sub(width(&out));
-    out + &" ".repeat(pad)
+    fitted(&visible(text), columns)
 }
