@@ -53,6 +53,13 @@ macro_rules! tasks {
                 }
             }
 
+            /// Whose task it is, for a message.
+            pub fn owner(&self) -> &'static str {
+                match self {
+                    $(Task::$variant(_) => stringify!($module)),*
+                }
+            }
+
             pub fn run(self, desk: &mut Desk) -> Done {
                 match self {
                     $(Task::$variant(task) => Done::$variant(task.run(desk))),*

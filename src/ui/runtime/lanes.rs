@@ -52,10 +52,10 @@ fn lane(name: &str, workspace: Workspace, messages: Sender<Msg>) -> Result<(Send
             Priority::Yielding.apply();
             let mut desk = Desk::new(workspace);
             for task in tasks {
-                let what = format!("{task:?}").chars().take(60).collect::<String>();
+                let owner = task.owner();
                 let msg = match catch_unwind(AssertUnwindSafe(|| task.run(&mut desk))) {
                     Ok(done) => Msg::Done(done),
-                    Err(_) => Msg::Fault(format!("a fault in voicetune (please report it), in {what}")),
+                    Err(_) => Msg::Fault(format!("a fault in voicetune (please report it), in a task of `{owner}`")),
                 };
                 // Where nobody listens any more, files are still written.
                 messages.send(msg).ok();
