@@ -14,6 +14,10 @@ use voicetune::engine::ops::rope::{Rotations, Turn};
 use voicetune::engine::ops::{add, cross_entropy, dropout, embedding, gelu, layer_norm, rms_norm, swiglu};
 use voicetune_kernels::cuda::{adamw, normal};
 
+use cuda_support::{Case, f32, list};
+
+mod cuda_support;
+
 #[test]
 fn fused_ops_agree_with_their_twins() {
     all();
@@ -23,7 +27,7 @@ fn fused_ops_agree_with_their_twins() {
 pub fn all() {
     let device = device::open(Want::Auto).unwrap();
     assert!(device.is_cuda(), "these tests need a CUDA device");
-    let cases: [(&str, fn(&Case) -> Result<()>); 11] = [
+    let cases: [(&str, fn(&Case) -> Result<()>); 10] = [
         ("norms", norms),
         ("activations", activations),
         ("sums", sums),
@@ -34,7 +38,6 @@ pub fn all() {
         ("few rows", few),
         ("embedding", embeddings),
         ("attention", attentions),
-        ("decoding", decoding),
     ];
     for dtype in [DType::F32, DType::BF16] {
         for (name, case) in cases {
@@ -45,59 +48,6 @@ pub fn all() {
     }
     optimiser(&device).unwrap();
     draws(&device).unwrap();
-}
-
-pub struct Case<'a> {
-    device: Device,
-    dtype: DType,
-    /// The largest deviation so far.
-    worst: &'a std::cell::Cell<f64>,
-}
-
-impl Case<'_> {
-    fn random(&self, seed: u64, shape: &[usize]) -> Tensor {
-        normal::normal(shape, 1.0, seed << 40, self.dtype, &self.device).unwrap()
-    }
-
-    /// Runs `op` twice over poisoned memory: the same bits, and near `expected`.
-    #[track_caller]
-    fn check(&self, what: &str, expected: &[Tensor], tolerance: f64, op: impl Fn() -> Result<Vec<Tensor>>) {
-        let run = || {
-            poison(&self.device);
-            op().unwrap().iter().map(list).collect::<Vec<_>>()
-        };
-        let (got, again) = (run(), run());
-        assert_eq!(got.len(), expected.len());
-        for (i, ((got, again), expected)) in got.iter().zip(&again).zip(expected).enumerate() {
-            let expected = list(expected);
-            assert_eq!(got.len(), expected.len(), "{what}, output {i}");
-            assert!(got.iter().zip(again).all(|(a, b)| a.to_bits() == b.to_bits()), "{what}, output {i}: other bits the second time");
-            let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
-            let off = norm(&mut got.iter().zip(&expected).map(|(a, b)| f64::from(a - b)))
-                / norm(&mut expected.iter().map(|&x| x.into())).max(1e-6);
-            assert!(off <= tolerance, "{what} {:?}, output {i}: off by {off:e}", self.dtype);
-            self.worst.set(self.worst.get().max(off));
-        }
-    }
-
-    fn tolerance(&self) -> f64 {
-        if self.dtype == DType::F32 { 1e-5 } else { 5e-3 }
-    }
-}
-
-fn list(t: &Tensor) -> Vec<f32> {
-    t.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
-}
-
-fn f32(t: &Tensor) -> Tensor {
-    t.to_dtype(DType::F32).unwrap()
-}
-
-/// Leaves the memory that the next allocations take full of NaN.
-fn poison(device: &Device) {
-    let small: Vec<Tensor> = (6..24).map(|bits| Tensor::full(f32::NAN, 1 << bits, device).unwrap()).collect();
-    device.synchronize().unwrap();
-    drop(small);
 }
 
 const SIZES: [(usize, usize); 7] = [(1, 8), (5, 48), (67, 33), (130, 200), (300, 1600), (257, 4096), (2, 1)];
@@ -281,21 +231,6 @@ fn attentions(case: &Case) -> Result<()> {
     Ok(())
 }
 
-fn decoding(case: &Case) -> Result<()> {
-    for (b, query, kv, size) in [(1, 4, 2, 64), (3, 3, 1, 128), (2, 6, 6, 64), (10, 32, 8, 128)] {
-        for (length, capacity) in [(1, 1), (7, 20), (65, 65), (300, 512)] {
-            let heads = Heads { query, kv, size, scale: 1.0 / (size as f32).sqrt() };
-            let q = case.random(1, &[b, query * size]);
-            let (keys, values) = (case.random(2, &[b, kv, capacity, size]), case.random(3, &[b, kv, capacity, size]));
-            let expected = attention::plain::decode(&f32(&q), &f32(&keys), &f32(&values), length, heads)?;
-            case.check(&format!("{b} rows, {length} of {capacity}, {heads:?}"), &[expected], case.tolerance(), || {
-                Ok(vec![attention::decode(&q, &keys, &values, length, heads)?])
-            });
-        }
-    }
-    Ok(())
-}
-
 /// Against the CPU's fused update, three steps of parameters of odd sizes.
 fn optimiser(device: &Device) -> Result<()> {
     let make = |seed: u64, n: usize| normal::normal(n, 1.0, seed << 40, DType::F32, device);
@@ -303,7 +238,7 @@ fn optimiser(device: &Device) -> Result<()> {
     let lists = |seed: u64| sizes.iter().map(|&n| make(seed, n)).collect::<Result<Vec<_>>>();
     let (p, m, v, g) = (lists(1)?, lists(2)?, lists(3)?.iter().map(Tensor::sqr).collect::<Result<Vec<_>>>()?, lists(4)?);
     let values = p.iter().map(|p| p.to_dtype(DType::BF16)).collect::<Result<Vec<_>>>()?;
-    let cpu = |list: &[Tensor]| list.iter().map(self::list).collect::<Vec<_>>();
+    let cpu = |tensors: &[Tensor]| tensors.iter().map(list).collect::<Vec<_>>();
     let (mut expected_p, mut expected_m, mut expected_v, gradients) = (cpu(&p), cpu(&m), cpu(&v), cpu(&g));
     for t in 1..=3 {
         let step =

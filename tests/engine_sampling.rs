@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use candle_core::{DType, Device, Tensor};
 use voicetune::config::{Lora, Precision};
-use voicetune::engine::sample::{Finish, Output, Row, Sampler, Sampling, filter, generate};
+use voicetune::engine::sample::{Finish, Output, Row, Sampler, Sampling, WHOLE, filter, generate};
 use voicetune::engine::spec::Spec;
 use voicetune::engine::{Arm, Model};
 
@@ -39,7 +39,8 @@ fn processors_keep_the_tokens_that_hugging_face_keeps_with_its_probabilities() {
             let wanted: Vec<u32> = (0..).zip(expected).filter(|(_, l)| l.is_finite()).map(|(i, _)| i).collect();
             assert_eq!(ids, wanted, "{case}");
             let max = expected.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            for (id, p) in kept {
+            for (id, share) in kept {
+                let p = share as f64 / WHOLE as f64;
                 let want = f64::from(expected[id as usize] - max).exp();
                 assert!((p - want).abs() < 1e-5, "{case}: token {id} has {p}, expected {want}");
             }

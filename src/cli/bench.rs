@@ -257,7 +257,7 @@ fn train(args: &TrainArgs) -> Result<TrainReport> {
 }
 
 fn generation(args: &GenerateArgs) -> Result<GenerateReport> {
-    let (mut model, set_up) = args.shape.build(false)?;
+    let (mut model, mut set_up) = args.shape.build(false)?;
     if args.arms == 2 && args.shape.method == Method::Full {
         bail!("--arms 2 needs --method lora: two fully trained models share no weights");
     }
@@ -287,6 +287,7 @@ fn generation(args: &GenerateArgs) -> Result<GenerateReport> {
     let prefill = median(&mut times.iter().map(|t| t.0).collect::<Vec<_>>());
     let decoding = median(&mut times.iter().map(|t| t.1).collect::<Vec<_>>());
     let tokens = (args.new as usize - 1) * rows.len();
+    set_up.device = device::describe(&device); // it may have refused something by now
     Ok(GenerateReport { decode_tok_s: tokens as f64 / decoding, prefill_ms: prefill * 1e3, peak_gib: device::peak_gib(&device), set_up })
 }
 

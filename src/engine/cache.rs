@@ -2,8 +2,6 @@
 
 use anyhow::Result;
 use candle_core::{DType, Device, Tensor};
-#[cfg(feature = "cuda")]
-use voicetune_kernels::cuda;
 
 use super::ops::attention::Heads;
 
@@ -47,12 +45,6 @@ impl LayerCache {
 
     /// Takes one new token a row: qkv (B, stride).
     pub fn append(&mut self, qkv: &Tensor, heads: Heads) -> Result<()> {
-        #[cfg(feature = "cuda")]
-        if cuda::applies(qkv) {
-            cuda::attention::append(qkv, &self.keys, &self.values, self.length, heads)?;
-            self.length += 1;
-            return Ok(());
-        }
         let rows = qkv.dim(0)?;
         for (cache, first) in [(&self.keys, heads.query), (&self.values, heads.query + heads.kv)] {
             let part = qkv.narrow(1, first * heads.size, heads.kv * heads.size)?.contiguous()?;

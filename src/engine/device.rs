@@ -114,7 +114,7 @@ pub fn synchronize(device: &Device) -> Result<()> {
 #[cfg(feature = "cuda")]
 mod gpu {
     use candle_core::Device;
-    use voicetune_kernels::cuda::memory;
+    use voicetune_kernels::cuda::{graph, memory};
 
     pub(super) fn prepare(device: &Device) -> candle_core::Result<()> {
         if device.is_cuda() { memory::prepare(device) } else { Ok(()) }
@@ -128,10 +128,10 @@ mod gpu {
         let Device::Cuda(cuda) = device else { return format!("{device:?}") };
         let context = cuda.cuda_stream().context().clone();
         let name = context.name().unwrap_or_else(|_| "CUDA device".into());
-        match memory(device) {
-            Some((_, total)) => format!("{name}, {:.1} GiB", total as f64 / (1u64 << 30) as f64),
-            None => name,
-        }
+        let total = memory(device).map_or(String::new(), |(_, total)| format!(", {:.1} GiB", total as f64 / (1u64 << 30) as f64));
+        // Said here, where every run and benchmark says what it ran on: decoding is slower then.
+        let refused = graph::refusal().map_or(String::new(), |why| format!(", decoding without recorded steps ({why})"));
+        format!("{name}{total}{refused}")
     }
 
     /// Free and total. What the pool keeps and has not given out is free.

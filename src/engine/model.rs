@@ -38,11 +38,11 @@ pub struct Model {
     pub(super) blocks: Vec<Block>,
     pub(super) layout: Layout,
     pub(super) adapter: Option<super::adapter::AdapterConfig>,
-    embedding: ParamId,
-    positions: Option<ParamId>,
-    norm: Norm,
-    head: ParamId,
-    rope: Option<Rotations>,
+    pub(super) embedding: ParamId,
+    pub(super) positions: Option<ParamId>,
+    pub(super) norm: Norm,
+    pub(super) head: ParamId,
+    pub(super) rope: Option<Rotations>,
     /// Parameters that came with the checkpoint; adapters follow.
     pub(super) base_params: usize,
 }

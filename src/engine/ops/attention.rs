@@ -37,10 +37,6 @@ pub fn backward(dout: &Tensor, qkv: &Tensor, out: &Tensor, lse: &Tensor, lengths
 
 /// One new token a row: q (B, H D) against keys and values (B, KV, capacity, D), of which `length` positions count -> o (B, H D).
 pub fn decode(q: &Tensor, keys: &Tensor, values: &Tensor, length: usize, heads: Heads) -> Result<Tensor> {
-    #[cfg(feature = "cuda")]
-    if cuda::attention::decode_applies(q, heads) {
-        return cuda::attention::decode(q, keys, values, length, heads);
-    }
     if !cpu::applies(q) {
         return plain::decode(&q.contiguous()?, keys, values, length, heads);
     }

@@ -119,8 +119,8 @@ pub fn for_blas(x: &Tensor) -> Result<Tensor> {
     if x.is_contiguous() || x.t()?.is_contiguous() || x.device().is_cpu() { Ok(x.clone()) } else { x.contiguous() }
 }
 
-/// x (B, K), w (N, K) -> x w^T (B, N) for a few rows, as decoding has them. On the CPU a row's result does not depend on the
-/// other rows, so a sample's text does not depend on how many are drawn beside it.
+/// x (B, K), w (N, K) -> x w^T (B, N) for a few rows, as decoding has them. Where the op is fused a row's result does not depend on
+/// the other rows, so a sample's text does not depend on how many are drawn beside it.
 pub fn few_rows(x: &Tensor, w: &Tensor) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
     if cuda::applies(x)

@@ -30,6 +30,12 @@ impl Rotations {
         self.cos.dims()[0]
     }
 
+    /// Cosines and sines (positions, D/2).
+    #[cfg(feature = "cuda")]
+    pub fn tables(&self) -> (&Tensor, &Tensor) {
+        (&self.cos, &self.sin)
+    }
+
     /// Rotates the first `heads` heads of size `d` in each row of x (N, stride), which must be of the caller's own making.
     pub fn apply(&self, x: Tensor, heads: usize, d: usize, positions: &[u32], turn: Turn) -> Result<Tensor> {
         #[cfg(feature = "cuda")]

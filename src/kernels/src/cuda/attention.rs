@@ -1,12 +1,11 @@
-//! Causal attention over packed sequences, forward and backward, on tensor cores; and of one new token against a cache.
+//! Causal attention over packed sequences, forward and backward, on tensor cores.
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
-use super::launch::{Arg, Grid, Image, address, empty, first, image, launch, optional, suffix};
+use super::launch::{Arg, Grid, Image, address, empty, image, launch, optional};
 use crate::attention::Heads;
 
 const IMAGE: Image = image!("attention");
-const DECODE: Image = image!("decode");
 
 /// Queries, or keys, that one block takes.
 const ROWS: usize = 64;
@@ -14,12 +13,7 @@ const THREADS: usize = 128;
 
 /// Whether the kernels for whole sequences apply: bf16, heads of 64 or 128.
 pub fn applies(qkv: &Tensor, heads: Heads) -> bool {
-    qkv.dtype() == DType::BF16 && decode_applies(qkv, heads)
-}
-
-/// Whether [`decode`] applies.
-pub fn decode_applies(q: &Tensor, heads: Heads) -> bool {
-    super::applies(q) && matches!(heads.size, 64 | 128)
+    super::applies(qkv) && qkv.dtype() == DType::BF16 && matches!(heads.size, 64 | 128)
 }
 
 /// qkv (N, stride), sequences of `lengths` -> o (N, H D), log-sum-exp (N, H) in f32.
@@ -73,44 +67,6 @@ pub fn backward(dout: &Tensor, qkv: &Tensor, out: &Tensor, lse: &Tensor, lengths
         unsafe { launch(device, &IMAGE, "attention_shares", Grid::over(2 * n * heads.kv * d / 4), &args)? };
     }
     Ok(dqkv)
-}
-
-/// One new token a row: q (B, H D) against keys and values (B, KV, capacity, D), of which `length` positions count -> o (B, H D).
-pub fn decode(q: &Tensor, keys: &Tensor, values: &Tensor, length: usize, heads: Heads) -> Result<Tensor> {
-    let (b, kv, capacity, d) = keys.dims4()?;
-    if q.dims() != [b, heads.query * d] || kv != heads.kv || d != heads.size || values.shape() != keys.shape() {
-        bail!("a cache of {:?} does not fit queries of {:?}", keys.shape(), q.shape());
-    }
-    if length == 0 || length > capacity || keys.dtype() != q.dtype() || values.dtype() != q.dtype() {
-        bail!("{length} of {capacity} cached positions in {:?}, queries in {:?}", keys.dtype(), q.dtype());
-    }
-    let out = empty((b, heads.query * d), q.dtype(), q.device())?;
-    if q.stride()[1] != 1 {
-        bail!("queries with strides {:?} cannot be read", q.stride());
-    }
-    let places = [first(q)?, address(keys)?, address(values)?, address(&out)?];
-    let sizes = [q.stride()[0].into(), length.into(), capacity.into(), heads.query.into(), heads.kv.into(), heads.scale.into()];
-    let grid = Grid { blocks: (heads.query, b), threads: 256, shared: 0 };
-    let args = [&places[..], &sizes].concat();
-    // SAFETY: a block each of b rows and H heads; only the first `length` positions are read.
-    unsafe { launch(q.device(), &DECODE, &format!("decode_{d}{}", suffix(q.dtype(), 1)), grid, &args)? };
-    Ok(out)
-}
-
-/// Writes the keys and values of qkv (B, stride) to position `at` of their caches (B, KV, capacity, D).
-pub fn append(qkv: &Tensor, keys: &Tensor, values: &Tensor, at: usize, heads: Heads) -> Result<()> {
-    let (b, kv, capacity, d) = keys.dims4()?;
-    if qkv.dims() != [b, heads.stride()] || kv != heads.kv || d != heads.size || values.shape() != keys.shape() || at >= capacity {
-        bail!("position {at} of a cache of {:?} cannot take {:?}", keys.shape(), qkv.shape());
-    }
-    if keys.dtype() != qkv.dtype() || values.dtype() != qkv.dtype() {
-        bail!("a cache in {:?} cannot take {:?}", keys.dtype(), qkv.dtype());
-    }
-    let places = [address(qkv)?, address(keys)?, address(values)?];
-    let sizes = [b.into(), heads.stride().into(), at.into(), capacity.into(), heads.query.into(), kv.into(), d.into()];
-    let args = [&places[..], &sizes].concat();
-    // SAFETY: `at` is below the capacity; sizes are the tensors' own.
-    unsafe { launch(qkv.device(), &DECODE, &format!("append{}", suffix(qkv.dtype(), 1)), Grid::over(b * kv * d), &args) }
 }
 
 fn shape(heads: Heads) -> [Arg; 4] {

@@ -1,42 +1,255 @@
-// A few rows times a matrix, as decoding has them: a warp an output column, so that every weight is read once, 16 bytes a lane.
-#include "common.cuh"
+// A few rows times a matrix, y = x w^T, at the speed of memory: every weight is read once for all rows, 16 bytes a lane, straight into
+// the tensor cores' fragments. The sums of a row do not depend on which other rows there are.
+#include "decode.cuh"
 
-// x (B, K), w (N, K) -> y (B, N) = x w^T, sums in f32.
-template <class T, int B> __device__ void gemv(const T *x, const T *w, T *y, uint32_t n, uint32_t k) {
-    constexpr int V = 16 / sizeof(T), AHEAD = 4;
-    uint32_t column = FIRST / 32, lane = threadIdx.x % 32;
-    if (column >= n) return;
-    const T *weights = w + size_t(column) * k;
-    float sums[B] = {};
-    for (uint32_t start = lane * V; start < k; start += 32 * V * AHEAD) {
-        uint4 raw[AHEAD];
+// Elements of a row that a warp takes at a time: 128 bytes of bf16. A block's warps take chunks in turn.
+constexpr uint32_t CHUNK = 64;
+// What is done to the sums before they are written.
+enum Then : uint32_t { NOTHING, GELU, SWIGLU };
+
+// y = then(x w^T + bias) + residual for x (rows, k), w (n, k); with SWIGLU w has 2 n rows, gate above up. With an adapter of k2
+// columns: + h b^T before the bias, where h = x a^T in the rows from `tuned_from` on and 0 before, a (k2, k), b (n, k2).
+template <class T> struct Product {
+    const T *x, *w, *bias, *residual; // bias, residual: or null
+    void *y;
+    const T *a, *b;
+    T *h;              // (rows, k2)
+    float *partials;   // of h: (blocks that make it, sums of a block)
+    uint32_t *tickets; // (parts of h), zeros
+    uint32_t *made;    // how many parts of h there are: 0 at the start
+    uint32_t ldx, ldw, k, k2, ldb, ldy, n, rows, tuned_from;
+    uint32_t shares;     // of h's depth, a block each
+    uint32_t then, wide; // wide: y is f32
+};
+
+__device__ __forceinline__ float silu(float x) { return x / (1.0f + expf(-x)); }
+__device__ __forceinline__ float gelu_tanh(float x) {
+    return 0.5f * x * (1.0f + tanhf(0.7978845608028654f * (x + 0.044715f * x * x * x)));
+}
+
+// What an element of y is made of beside its sums.
+struct Beside {
+    float bias = 0.0f, up_bias = 0.0f, residual = 0.0f;
+};
+template <class T> __device__ __forceinline__ void fetch_bias(Beside &beside, const Product<T> &p, uint32_t column) {
+    if (!p.bias) return;
+    beside.bias = to_float(p.bias[column]);
+    if (p.then == SWIGLU) beside.up_bias = to_float(p.bias[p.n + column]);
+}
+template <class T> __device__ __forceinline__ void fetch_residual(Beside &beside, const Product<T> &p, uint32_t row, uint32_t column) {
+    if (p.residual) beside.residual = to_float(p.residual[size_t(row) * p.ldy + column]);
+}
+template <class T>
+__device__ __forceinline__ void finish(const Product<T> &p, uint32_t row, uint32_t column, float sum, float up, const Beside &beside) {
+    sum += beside.bias;
+    if (p.then == GELU) sum = gelu_tanh(sum);
+    if (p.then == SWIGLU) sum = silu(sum) * (up + beside.up_bias);
+    sum += beside.residual;
+    const size_t at = size_t(row) * p.ldy + column;
+    if (p.wide)
+        static_cast<float *>(p.y)[at] = sum;
+    else
+        static_cast<T *>(p.y)[at] = from_float<T>(sum);
+}
+
+__device__ __forceinline__ uint4 stream_in(const bf16 *from) {
+    uint4 v;
+    asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(from));
+    return v;
+}
+
+// c (16 x 8) += a (16 x 16) b (16 x 8)
+__device__ __forceinline__ void mma(float (&c)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1) {
+#if __CUDA_ARCH__ >= 800
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+#else
+    __trap();
+#endif
+}
+
+// A block takes M tiles of 16 rows of w (with SWIGLU: 8 of gate and their 8 of up) and up to 8 G rows of x. Of a fragment's 32 columns,
+// lane 4 g + t holds 8 t .. 8 t + 7 of row g: not the order that `mma` counts them in, but the same one for w and x.
+// The first blocks make h, each a share of the depth of 16 M of its columns; the others need it last.
+// AHEAD: chunks of a warp that are on their way at one time.
+template <int G, int M, int WARPS, int AHEAD> __device__ void few_rows(const Product<bf16> &p) {
+    constexpr uint32_t THREADS = 32 * WARPS;
+    __shared__ float sums[WARPS][16 * M][8 * G + 1];
+    let_next_start();
+    const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    const uint32_t parts = (p.k2 + 16 * M - 1) / (16 * M), before = parts * p.shares;
+    const bool thin = blockIdx.x < before, paired = !thin && p.then == SWIGLU;
+    const uint32_t part = blockIdx.x / max(p.shares, 1u), tile = thin ? part : blockIdx.x - before, n = thin ? p.k2 : p.n;
+    const uint32_t step = paired ? 8 : 16, first = tile * M * step, width = M * step;
+    const bf16 *const weights = thin ? p.a : p.w;
+    const uint32_t ldw = thin ? p.k : p.ldw;
+    uint32_t low[M], high[M];
 #pragma unroll
-        for (int a = 0; a < AHEAD; a++) {
-            uint32_t at = start + a * 32 * V;
-            raw[a] = at < k ? __ldcs(reinterpret_cast<const uint4 *>(weights + at)) : make_uint4(0, 0, 0, 0);
+    for (int m = 0; m < M; m++) {
+        const uint32_t at = first + m * step + g;
+        low[m] = min(at, n - 1);
+        high[m] = paired ? n + low[m] : min(at + 8, n - 1);
+    }
+    const uint32_t chunks = (p.k + CHUNK - 1) / CHUNK, more = (p.k2 + CHUNK - 1) / CHUNK;
+    const uint32_t share = thin ? (chunks + p.shares - 1) / p.shares : chunks, begin = thin ? min(chunks, blockIdx.x % p.shares * share) : 0;
+    const uint32_t end = thin ? min(chunks, begin + share) : chunks + more;
+
+    uint4 w[AHEAD][M][4];
+    auto load = [&](uint32_t chunk) {
+#pragma unroll
+        for (int u = 0; u < AHEAD; u++, chunk += WARPS) {
+            const bool second = chunk >= chunks;
+            const bf16 *from = second ? p.b : weights;
+            const uint32_t ld = second ? p.ldb : ldw, depth = chunk >= end ? 0 : second ? p.k2 : p.k;
+            const uint32_t at = (second ? chunk - chunks : chunk) * CHUNK + 8 * t;
+#pragma unroll
+            for (int m = 0; m < M; m++)
+#pragma unroll
+                for (int s = 0; s < 2; s++) {
+                    const bool there = at + 32 * s < depth;
+                    w[u][m][s] = there ? stream_in(from + size_t(low[m]) * ld + at + 32 * s) : make_uint4(0, 0, 0, 0);
+                    w[u][m][2 + s] = there ? stream_in(from + size_t(high[m]) * ld + at + 32 * s) : make_uint4(0, 0, 0, 0);
+                }
         }
+    };
+    uint32_t chunk = begin + warp;
+    load(chunk);
+    // What this thread's first element needs at the end.
+    const uint32_t own_row = threadIdx.x / width, own_column = first + threadIdx.x % width;
+    const bool own = !thin && own_row < p.rows && own_column < n;
+    Beside beside;
+    if (own) fetch_bias(beside, p, own_column);
+    wait_for_input();
+    if (own) fetch_residual(beside, p, own_row, own_column);
+    float c[M][G][4] = {};
+    for (; chunk < end; chunk += AHEAD * WARPS) {
 #pragma unroll
-        for (int a = 0; a < AHEAD; a++) {
-            uint32_t at = start + a * 32 * V;
-            if (at >= k) break;
-            const T *piece = reinterpret_cast<const T *>(&raw[a]);
-#pragma unroll
-            for (int b = 0; b < B; b++) {
-                auto row = Lanes<T, V>::load(x + size_t(b) * k + at);
-#pragma unroll
-                for (int i = 0; i < V; i++) sums[b] += row.v[i] * to_float(piece[i]);
+        for (int u = 0; u < AHEAD; u++) {
+            const uint32_t now = chunk + u * WARPS;
+            const bool second = now >= chunks;
+            const uint32_t depth = now >= end ? 0 : second ? p.k2 : p.k, at = (second ? now - chunks : now) * CHUNK + 8 * t;
+            if (second && now < end) {
+                uint32_t made;
+                do asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(made) : "l"(p.made) : "memory");
+                while (made < parts);
             }
+#pragma unroll
+            for (int s = 0; s < 2; s++)
+#pragma unroll
+                for (int i = 0; i < G; i++) {
+                    const uint32_t row = 8 * i + g;
+                    uint4 v = make_uint4(0, 0, 0, 0);
+                    if (row < p.rows && at + 32 * s < depth) {
+                        if (second)
+                            v = __ldcg(reinterpret_cast<const uint4 *>(p.h + size_t(row) * p.k2 + at + 32 * s));
+                        else
+                            v = *reinterpret_cast<const uint4 *>(p.x + size_t(row) * p.ldx + at + 32 * s);
+                    }
+#pragma unroll
+                    for (int m = 0; m < M; m++) {
+                        const uint4 a = w[u][m][s], b = w[u][m][2 + s];
+                        mma(c[m][i], a.x, b.x, a.y, b.y, v.x, v.y);
+                        mma(c[m][i], a.z, b.z, a.w, b.w, v.z, v.w);
+                    }
+                }
         }
+        if (chunk + AHEAD * WARPS < end) load(chunk + AHEAD * WARPS);
     }
 #pragma unroll
-    for (int b = 0; b < B; b++) {
-        float sum = warp_sum(sums[b]);
-        if (lane == 0) y[size_t(b) * n + column] = from_float<T>(sum);
+    for (int m = 0; m < M; m++)
+#pragma unroll
+        for (int i = 0; i < G; i++)
+#pragma unroll
+            for (int e = 0; e < 4; e++) sums[warp][16 * m + g + 8 * (e / 2)][8 * i + 2 * t + e % 2] = c[m][i][e];
+    __syncthreads();
+
+    // The warps' sums, in order.
+    auto total = [&](uint32_t r, uint32_t row) {
+        float sum = 0.0f;
+#pragma unroll
+        for (uint32_t k = 0; k < WARPS; k++) sum += sums[k][r][row];
+        return sum;
+    };
+    if (!thin) {
+        for (uint32_t i = threadIdx.x; i < width * p.rows; i += THREADS) {
+            const uint32_t at = i % width, row = i / width, r = paired ? at / 8 * 16 + at % 8 : at;
+            if (first + at >= n) continue;
+            if (i != threadIdx.x) {
+                fetch_bias(beside, p, first + at);
+                fetch_residual(beside, p, row, first + at);
+            }
+            finish(p, row, first + at, total(r, row), paired ? total(r + 8, row) : 0.0f, beside);
+        }
+        return;
+    }
+    constexpr uint32_t COUNT = 16 * M * 8 * G;
+    float *partials = p.partials + size_t(part) * p.shares * COUNT;
+    for (uint32_t i = threadIdx.x; i < COUNT; i += THREADS) partials[blockIdx.x % p.shares * COUNT + i] = total(i % (16 * M), i / (16 * M));
+    if (!last_to_come(p.tickets + part, p.shares)) return;
+    for (uint32_t i = threadIdx.x; i < COUNT; i += THREADS) {
+        const uint32_t column = first + i % (16 * M), row = i / (16 * M);
+        float sum = 0.0f;
+        for (uint32_t k = 0; k < p.shares; k++) sum += __ldcg(partials + k * COUNT + i);
+        if (column < n && row < p.rows) p.h[size_t(row) * p.k2 + column] = from_float<bf16>(row < p.tuned_from ? 0.0f : sum);
+    }
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) atomicAdd(p.made, 1);
+}
+
+// The same in f32, with h made before: a warp two rows of w (with SWIGLU: of gate and its one of up), four rows of x
+// at a time.
+__device__ void few_rows_f32(const Product<float> &p) {
+    let_next_start();
+    wait_for_input();
+    const uint32_t warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    const bool paired = p.then == SWIGLU;
+    const uint32_t low = blockIdx.x * (paired ? 8 : 16) + warp, high = paired ? p.n + low : low + 8, last = (paired ? 2 * p.n : p.n) - 1;
+    if (low >= p.n) return;
+    for (uint32_t first = 0; first < p.rows; first += 4) {
+        float a[4] = {}, b[4] = {};
+        for (int second = 0; second < 2; second++) {
+            const float *x = second ? p.h : p.x, *w = second ? p.b : p.w;
+            const uint32_t ldx = second ? p.k2 : p.ldx, ldw = second ? p.ldb : p.ldw, depth = second ? p.k2 : p.k;
+            for (uint32_t at = lane * 4; at < depth; at += 128) {
+                auto u = Lanes<float, 4>::load(w + size_t(low) * ldw + at), v = Lanes<float, 4>::load(w + size_t(min(high, last)) * ldw + at);
+#pragma unroll
+                for (int r = 0; r < 4; r++) {
+                    if (first + r >= p.rows) break;
+                    auto y = Lanes<float, 4>::load(x + size_t(first + r) * ldx + at);
+#pragma unroll
+                    for (int i = 0; i < 4; i++) a[r] += y.v[i] * u.v[i], b[r] += y.v[i] * v.v[i];
+                }
+            }
+        }
+#pragma unroll
+        for (int r = 0; r < 4; r++) {
+            const float one = warp_sum(a[r]), two = warp_sum(b[r]);
+            if (lane != 0 || first + r >= p.rows) continue;
+            auto write = [&](uint32_t column, float sum, float up) {
+                Beside beside;
+                fetch_bias(beside, p, column);
+                fetch_residual(beside, p, first + r, column);
+                finish(p, first + r, column, sum, up, beside);
+            };
+            write(low, one, two);
+            if (!paired && high < p.n) write(high, two, 0.0f);
+        }
     }
 }
 
-#define GEMV(B, T, SUFFIX)                                                                                             \
-    extern "C" __global__ void gemv_##B##SUFFIX(const T *x, const T *w, T *y, uint32_t n, uint32_t k) { gemv<T, B>(x, w, y, n, k); }
-#define EACH_ROWS(T, SUFFIX) GEMV(1, T, SUFFIX) GEMV(2, T, SUFFIX) GEMV(3, T, SUFFIX) GEMV(4, T, SUFFIX)
-EACH_ROWS(f32, _f32)
-EACH_ROWS(bf16, _bf16)
+#define PRODUCT(T, NAME, THREADS, BLOCKS, BODY)                                                                                     \
+    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)                                                                   \
+        NAME(const T *x, const T *w, const T *bias, const T *residual, void *y, const T *a, const T *b, T *h, float *partials, uint32_t *tickets, \
+             uint32_t *made, uint32_t ldx, uint32_t ldw, uint32_t k, uint32_t k2, uint32_t ldb, uint32_t ldy, uint32_t n, uint32_t rows, \
+             uint32_t tuned_from, uint32_t shares, uint32_t then, uint32_t wide) {                                                  \
+        BODY(Product<T>{x, w, bias, residual, y, a, b, h, partials, tickets, made, ldx, ldw, k, k2, ldb, ldy, n, rows, tuned_from, shares, then, wide}); \
+    }
+PRODUCT(f32, gemv_f32, 256, 1, few_rows_f32)
+PRODUCT(bf16, gemv_8x16, 256, 2, (few_rows<1, 1, 8, 4>))
+PRODUCT(bf16, gemv_16x16, 256, 2, (few_rows<2, 1, 8, 4>))
+PRODUCT(bf16, gemv_16x32, 256, 2, (few_rows<2, 2, 8, 2>))
+// For few tiles: as many loads in flight with one block a multiprocessor.
+PRODUCT(bf16, gemv_8x16_deep, 512, 1, (few_rows<1, 1, 16, 4>))
+PRODUCT(bf16, gemv_16x16_deep, 512, 1, (few_rows<2, 1, 16, 4>))

@@ -50,6 +50,12 @@ impl From<u32> for Arg {
     }
 }
 
+impl From<f64> for Arg {
+    fn from(value: f64) -> Self {
+        Arg(value.to_bits())
+    }
+}
+
 impl From<f32> for Arg {
     fn from(value: f32) -> Self {
         Arg(value.to_bits().into())
@@ -176,4 +182,37 @@ pub(super) unsafe fn launch(device: &Device, image: &Image, name: &str, grid: Gr
     // SAFETY: promised by the caller.
     unsafe { builder.launch(config) }.w()?;
     Ok(())
+}
+
+/// Launches a kernel that may start before the one before it has ended, where the card can (capability 9.0): see decode.cuh.
+///
+/// # Safety
+/// As for [`launch`]; and what the kernel reads or writes before it waits must not be written by the kernels before it in its step.
+pub(super) unsafe fn launch_early(device: &Device, image: &Image, name: &str, grid: Grid, args: &[Arg]) -> Result<()> {
+    let Device::Cuda(device) = device else { bail!("expected a CUDA device") };
+    let function = function(device, image, name, grid.shared)?;
+    let stream = device.cuda_stream();
+    let context = stream.context();
+    context.bind_to_thread().w()?;
+    let early = context.compute_capability().w()?.0 >= 9;
+    let mut places: Vec<*mut std::ffi::c_void> = args.iter().map(|arg| (&raw const arg.0).cast_mut().cast()).collect();
+    let mut attribute = sys::CUlaunchAttribute {
+        id: sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
+        pad: [0; 4],
+        value: sys::CUlaunchAttributeValue { programmaticStreamSerializationAllowed: 1 },
+    };
+    let config = sys::CUlaunchConfig {
+        gridDimX: grid.blocks.0 as u32,
+        gridDimY: grid.blocks.1 as u32,
+        gridDimZ: 1,
+        blockDimX: grid.threads as u32,
+        blockDimY: 1,
+        blockDimZ: 1,
+        sharedMemBytes: grid.shared as u32,
+        hStream: stream.cu_stream(),
+        attrs: &raw mut attribute,
+        numAttrs: u32::from(early),
+    };
+    // SAFETY: promised by the caller; `config`, `attribute` and the arguments, which are only read, outlive the call.
+    unsafe { sys::cuLaunchKernelEx(&raw const config, function.cu_function(), places.as_mut_ptr(), std::ptr::null_mut()) }.result().w()
 }

@@ -11,6 +11,7 @@ pub mod cross_entropy;
 pub mod dropout;
 pub mod embedding;
 pub mod gemv;
+pub mod graph;
 mod launch;
 pub mod memory;
 pub mod norm;
@@ -18,6 +19,8 @@ pub mod normal;
 pub mod pointwise;
 pub mod product;
 pub mod rope;
+pub mod sample;
+pub mod step;
 
 use candle_core::{DType, Tensor};
 

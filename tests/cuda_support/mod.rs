@@ -1,0 +1,59 @@
+//! How fused ops are held to their plain twins: twice over poisoned memory, the same bits, near what is expected.
+#![allow(clippy::unwrap_used)]
+
+use candle_core::{DType, Device, Result, Tensor};
+use voicetune_kernels::cuda::normal;
+
+/// One op's case in one type.
+pub struct Case<'a> {
+    pub device: Device,
+    pub dtype: DType,
+    /// The largest deviation so far.
+    pub worst: &'a std::cell::Cell<f64>,
+}
+
+impl Case<'_> {
+    pub fn random(&self, seed: u64, shape: &[usize]) -> Tensor {
+        normal::normal(shape, 1.0, seed << 40, self.dtype, &self.device).unwrap()
+    }
+
+    /// Runs `op` twice over poisoned memory: the same bits, and near `expected`.
+    #[track_caller]
+    pub fn check(&self, what: &str, expected: &[Tensor], tolerance: f64, op: impl Fn() -> Result<Vec<Tensor>>) {
+        let run = || {
+            poison(&self.device);
+            op().unwrap().iter().map(list).collect::<Vec<_>>()
+        };
+        let (got, again) = (run(), run());
+        assert_eq!(got.len(), expected.len());
+        for (i, ((got, again), expected)) in got.iter().zip(&again).zip(expected).enumerate() {
+            let expected = list(expected);
+            assert_eq!(got.len(), expected.len(), "{what}, output {i}");
+            assert!(got.iter().zip(again).all(|(a, b)| a.to_bits() == b.to_bits()), "{what}, output {i}: other bits the second time");
+            let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
+            let off = norm(&mut got.iter().zip(&expected).map(|(a, b)| f64::from(a - b)))
+                / norm(&mut expected.iter().map(|&x| x.into())).max(1e-6);
+            assert!(off <= tolerance, "{what} {:?}, output {i}: off by {off:e}", self.dtype);
+            self.worst.set(self.worst.get().max(off));
+        }
+    }
+
+    pub fn tolerance(&self) -> f64 {
+        if self.dtype == DType::F32 { 1e-5 } else { 5e-3 }
+    }
+}
+
+pub fn list(t: &Tensor) -> Vec<f32> {
+    t.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
+pub fn f32(t: &Tensor) -> Tensor {
+    t.to_dtype(DType::F32).unwrap()
+}
+
+/// Leaves the memory that the next allocations take full of NaN.
+pub fn poison(device: &Device) {
+    let small: Vec<Tensor> = (6..24).map(|bits| Tensor::full(f32::NAN, 1 << bits, device).unwrap()).collect();
+    device.synchronize().unwrap();
+    drop(small);
+}
