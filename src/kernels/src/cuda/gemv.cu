@@ -91,30 +91,48 @@ template <int G, int M, int WARPS, int AHEAD> __device__ void few_rows(const Pro
         low[m] = min(at, n - 1);
         high[m] = paired ? n + low[m] : min(at + 8, n - 1);
     }
-    const uint32_t chunks = (p.k + CHUNK - 1) / CHUNK, more = (p.k2 + CHUNK - 1) / CHUNK;
-    const uint32_t share = thin ? (chunks + p.shares - 1) / p.shares : chunks, begin = thin ? min(chunks, blockIdx.x % p.shares * share) : 0;
-    const uint32_t end = thin ? min(chunks, begin + share) : chunks + more;
+    const uint32_t chunks = (p.k + CHUNK - 1) / CHUNK, share = thin ? (chunks + p.shares - 1) / p.shares : chunks;
+    const uint32_t begin = thin ? min(chunks, blockIdx.x % p.shares * share) : 0, end = min(chunks, begin + share);
+
+    float c[M][G][4] = {};
+    // Both pieces of 32 columns of a chunk: 16 bytes of each of two rows a tile.
+    auto load = [&](uint4 (&w)[M][4], const bf16 *from, uint32_t ld, uint32_t at, uint32_t depth) {
+#pragma unroll
+        for (int m = 0; m < M; m++)
+#pragma unroll
+            for (int s = 0; s < 2; s++) {
+                const bool there = at + 32 * s < depth;
+                w[m][s] = there ? stream_in(from + size_t(low[m]) * ld + at + 32 * s) : make_uint4(0, 0, 0, 0);
+                w[m][2 + s] = there ? stream_in(from + size_t(high[m]) * ld + at + 32 * s) : make_uint4(0, 0, 0, 0);
+            }
+    };
+    auto multiply = [&](const uint4 (&w)[M][4], int s, int i, uint4 x) {
+#pragma unroll
+        for (int m = 0; m < M; m++) {
+            mma(c[m][i], w[m][s].x, w[m][2 + s].x, w[m][s].y, w[m][2 + s].y, x.x, x.y);
+            mma(c[m][i], w[m][s].z, w[m][2 + s].z, w[m][s].w, w[m][2 + s].w, x.z, x.w);
+        }
+    };
 
     uint4 w[AHEAD][M][4];
-    auto load = [&](uint32_t chunk) {
+    auto load_all = [&](uint32_t chunk) {
 #pragma unroll
-        for (int u = 0; u < AHEAD; u++, chunk += WARPS) {
-            const bool second = chunk >= chunks;
-            const bf16 *from = second ? p.b : weights;
-            const uint32_t ld = second ? p.ldb : ldw, depth = chunk >= end ? 0 : second ? p.k2 : p.k;
-            const uint32_t at = (second ? chunk - chunks : chunk) * CHUNK + 8 * t;
-#pragma unroll
-            for (int m = 0; m < M; m++)
-#pragma unroll
-                for (int s = 0; s < 2; s++) {
-                    const bool there = at + 32 * s < depth;
-                    w[u][m][s] = there ? stream_in(from + size_t(low[m]) * ld + at + 32 * s) : make_uint4(0, 0, 0, 0);
-                    w[u][m][2 + s] = there ? stream_in(from + size_t(high[m]) * ld + at + 32 * s) : make_uint4(0, 0, 0, 0);
-                }
+        for (int u = 0; u < AHEAD; u++) {
+            const uint32_t own = chunk + u * WARPS;
+            load(w[u], weights, ldw, own * CHUNK + 8 * t, own < end ? p.k : 0);
         }
     };
     uint32_t chunk = begin + warp;
-    load(chunk);
+    load_all(chunk);
+    // An adapter's columns are chunks of their own, behind the others.
+    const uint32_t more = thin ? 0 : (p.k2 + CHUNK - 1) / CHUNK;
+    uint32_t extra = (warp + WARPS - chunks % WARPS) % WARPS;
+    if (extra < more)
+#pragma unroll
+        for (int m = 0; m < M; m++) {
+            asm volatile("prefetch.global.L2 [%0];" ::"l"(p.b + size_t(low[m]) * p.ldb + min(extra * CHUNK + 8 * t, p.k2 - 8)));
+            asm volatile("prefetch.global.L2 [%0];" ::"l"(p.b + size_t(high[m]) * p.ldb + min(extra * CHUNK + 8 * t, p.k2 - 8)));
+        }
     // What this thread's first element needs at the end.
     const uint32_t own_row = threadIdx.x / width, own_column = first + threadIdx.x % width;
     const bool own = !thin && own_row < p.rows && own_column < n;
@@ -122,39 +140,38 @@ template <int G, int M, int WARPS, int AHEAD> __device__ void few_rows(const Pro
     if (own) fetch_bias(beside, p, own_column);
     wait_for_input();
     if (own) fetch_residual(beside, p, own_row, own_column);
-    float c[M][G][4] = {};
+
     for (; chunk < end; chunk += AHEAD * WARPS) {
 #pragma unroll
         for (int u = 0; u < AHEAD; u++) {
-            const uint32_t now = chunk + u * WARPS;
-            const bool second = now >= chunks;
-            const uint32_t depth = now >= end ? 0 : second ? p.k2 : p.k, at = (second ? now - chunks : now) * CHUNK + 8 * t;
-            if (second && now < end) {
-                uint32_t made;
-                do asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(made) : "l"(p.made) : "memory");
-                while (made < parts);
-            }
+            const uint32_t now = chunk + u * WARPS, at = now * CHUNK + 8 * t, depth = now < end ? p.k : 0;
 #pragma unroll
             for (int s = 0; s < 2; s++)
 #pragma unroll
                 for (int i = 0; i < G; i++) {
-                    const uint32_t row = 8 * i + g;
-                    uint4 v = make_uint4(0, 0, 0, 0);
-                    if (row < p.rows && at + 32 * s < depth) {
-                        if (second)
-                            v = __ldcg(reinterpret_cast<const uint4 *>(p.h + size_t(row) * p.k2 + at + 32 * s));
-                        else
-                            v = *reinterpret_cast<const uint4 *>(p.x + size_t(row) * p.ldx + at + 32 * s);
-                    }
-#pragma unroll
-                    for (int m = 0; m < M; m++) {
-                        const uint4 a = w[u][m][s], b = w[u][m][2 + s];
-                        mma(c[m][i], a.x, b.x, a.y, b.y, v.x, v.y);
-                        mma(c[m][i], a.z, b.z, a.w, b.w, v.z, v.w);
-                    }
+                    uint4 x = make_uint4(0, 0, 0, 0);
+                    if (8 * i + g < p.rows && at + 32 * s < depth) x = *reinterpret_cast<const uint4 *>(p.x + size_t(8 * i + g) * p.ldx + at + 32 * s);
+                    multiply(w[u], s, i, x);
                 }
         }
-        if (chunk + AHEAD * WARPS < end) load(chunk + AHEAD * WARPS);
+        if (chunk + AHEAD * WARPS < end) load_all(chunk + AHEAD * WARPS);
+    }
+    for (bool ready = false; extra < more; extra += WARPS) {
+        const uint32_t at = extra * CHUNK + 8 * t;
+        load(w[0], p.b, p.ldb, at, p.k2);
+        while (!ready) {
+            uint32_t made;
+            asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(made) : "l"(p.made) : "memory");
+            ready = made >= parts;
+        }
+#pragma unroll
+        for (int s = 0; s < 2; s++)
+#pragma unroll
+            for (int i = 0; i < G; i++) {
+                uint4 x = make_uint4(0, 0, 0, 0);
+                if (8 * i + g < p.rows && at + 32 * s < p.k2) x = __ldcg(reinterpret_cast<const uint4 *>(p.h + size_t(8 * i + g) * p.k2 + at + 32 * s));
+                multiply(w[0], s, i, x);
+            }
     }
 #pragma unroll
     for (int m = 0; m < M; m++)

@@ -282,9 +282,11 @@ extern "C" __global__ void __launch_bounds__(THREADS)
             const uint64_t bins[2] = {masses[2 * threadIdx.x], masses[2 * threadIdx.x + 1]};
             const uint64_t all = masses[BINS - 1];
             uint64_t total = all;
-            if (top_p < 1.0) total = locate(row, max(wanted(top_p, all), uint64_t(1)) - 1).upto;
-            masses[2 * threadIdx.x] = bins[0], masses[2 * threadIdx.x + 1] = bins[1];
-            __syncthreads();
+            if (top_p < 1.0) {
+                total = locate(row, max(wanted(top_p, all), uint64_t(1)) - 1).upto;
+                masses[2 * threadIdx.x] = bins[0], masses[2 * threadIdx.x + 1] = bins[1];
+                __syncthreads();
+            }
             const uint32_t id = locate(row, part_of(draw, total)).id;
             if (threadIdx.x == 0) chosen = id;
             __syncthreads();
