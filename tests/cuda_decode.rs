@@ -79,7 +79,9 @@ fn products(case: &Case) -> Result<()> {
 
 /// With bias, activation, residual and adapter, and weights whose rows lie apart.
 fn whole_products(case: &Case) -> Result<()> {
-    for (b, k, n, r) in [(1, 64, 24, 8), (5, 256, 100, 24), (10, 1600, 416, 48), (10, 2048, 6200, 16), (16, 4096, 3000, 48), (20, 520, 40, 136)] {
+    for (b, k, n, r) in
+        [(1, 64, 24, 8), (5, 256, 100, 24), (10, 1600, 416, 48), (10, 2048, 6200, 16), (16, 4096, 3000, 48), (20, 520, 40, 136)]
+    {
         for then in [Then::Nothing, Then::Gelu, Then::SwiGlu] {
             let out = if then == Then::SwiGlu { 2 * n } else { n };
             let small = |t: Tensor, by: usize| (t / (by as f64).sqrt())?.contiguous();
@@ -160,7 +162,8 @@ fn attentions(case: &Case) -> Result<()> {
             let (keys, values) = (case.random(2, &[b, kv, capacity, size]), case.random(3, &[b, kv, capacity, size]));
             let positions = Tensor::full(length as u32 - 1, b, &case.device)?;
             for rotated in [true, false] {
-                let turned = if rotated { table.plain(&qkv, query + kv, size, &vec![length as u32 - 1; b], Turn::Forward)? } else { qkv.clone() };
+                let turned =
+                    if rotated { table.plain(&qkv, query + kv, size, &vec![length as u32 - 1; b], Turn::Forward)? } else { qkv.clone() };
                 let entry = |first: usize| turned.narrow(1, first * size, kv * size)?.contiguous()?.reshape((b, kv, 1, size));
                 let with = |cache: &Tensor, entry: Tensor| -> Result<Tensor> {
                     let copy = cache.copy()?;
@@ -296,8 +299,14 @@ fn models(config: &str, precision: Precision, device: &Device) {
 fn train(model: &mut Model) {
     let tokens: Vec<u32> = (0..60).map(|i| i * i % 1003).collect();
     let batch = Batch { targets: tokens.iter().map(|t| (t + 1) % 1003).collect(), weights: vec![1; 60], lengths: vec![60], tokens };
-    let config =
-        Optimizer { name: OptimizerName::Adamw, learning_rate: 0.02, weight_decay: 0.0, betas: [0.9, 0.999], eps: 1e-8, state: StateType::F32 };
+    let config = Optimizer {
+        name: OptimizerName::Adamw,
+        learning_rate: 0.02,
+        weight_decay: 0.0,
+        betas: [0.9, 0.999],
+        eps: 1e-8,
+        state: StateType::F32,
+    };
     let mut optimizer = AdamW::new(&config, model).unwrap();
     for step in 0..5 {
         model.accumulate(&batch, 1.0 / 60.0, StepKey { seed: 1, step, micro: 0, recompute: Recompute::Auto }).unwrap();

@@ -87,7 +87,8 @@ impl<'a> Product<'a> {
                 Some(adapter) => (Some(part(adapter.h)?), Some(adapter.made.narrow(0, from / AT_ONCE, 1)?)),
             };
             let adapter = self.adapter.zip(h.as_ref()).zip(made.as_ref());
-            let adapter = adapter.map(|((adapter, h), made)| LowRank { h, made, tuned_from: adapter.tuned_from.saturating_sub(from), ..adapter });
+            let adapter =
+                adapter.map(|((adapter, h), made)| LowRank { h, made, tuned_from: adapter.tuned_from.saturating_sub(from), ..adapter });
             let product = Product { x: &x, residual: residual.as_ref(), adapter, ..*self };
             if x.dtype() == DType::F32 { product.f32(&y)? } else { product.bf16(&y)? }
         }
@@ -180,7 +181,8 @@ pub fn readable(x: &Tensor, w: &Tensor) -> Result<bool> {
     let mut fine = true;
     for t in [x, w] {
         let ((rows, columns), stride) = (t.dims2()?, t.stride());
-        fine &= columns % lanes == 0 && (stride[1] == 1 || columns == 1) && (rows == 1 || stride[0] % lanes == 0) && first(t)?.bits() % 16 == 0;
+        fine &=
+            columns % lanes == 0 && (stride[1] == 1 || columns == 1) && (rows == 1 || stride[0] % lanes == 0) && first(t)?.bits() % 16 == 0;
     }
     Ok(fine)
 }

@@ -66,7 +66,14 @@ impl State {
             bail!("cannot draw {rows} of {vocab} tokens from {:?} {:?}", logits.dtype(), logits.shape());
         }
         let stretch = vocab.div_ceil(STRETCHES);
-        let args = [address(logits)?, address(&self.seen)?, address(&self.maxima)?, vocab.into(), stretch.into(), settings.repetition_penalty.into()];
+        let args = [
+            address(logits)?,
+            address(&self.seen)?,
+            address(&self.maxima)?,
+            vocab.into(),
+            stretch.into(),
+            settings.repetition_penalty.into(),
+        ];
         let grid = Grid { blocks: (STRETCHES / 8, rows), threads: 256, shared: 0 };
         // SAFETY: a warp a stretch; the logits are rows of `vocab`.
         unsafe { launch_early(logits.device(), &IMAGE, "sample_prepare", grid, &args)? };
