@@ -15,12 +15,17 @@ use crate::engine::params::ParamId;
 use crate::engine::projection::Projection;
 use crate::engine::{Model, norm};
 
-/// Whether the kernels serve this model: f32 or bf16 on a CUDA device, heads of 64 or 128, and rows that start at 16-byte boundaries.
+/// Whether the kernels serve this model: f32 or bf16 on a CUDA device, heads of 64 or 128, and rows of weights that start at 16-byte
+/// boundaries.
 pub(super) fn applies(model: &Model) -> bool {
-    let params = &model.params;
-    let depths = |block: &Block| [&block.qkv, &block.out, &block.up, &block.down].map(|p| params.value(p.weight).dims()[1]);
-    cuda::applies(params.value(model.head))
-        && model.blocks.iter().all(|block| step::applies(block.heads) && depths(block).iter().all(|depth| depth % 8 == 0))
+    let fits = |id: ParamId| {
+        let w = model.params.value(id);
+        cuda::applies(w) && gemv::readable(w, w).unwrap_or(false)
+    };
+    let block = |block: &Block| {
+        step::applies(block.heads) && [&block.qkv, &block.out, &block.up, &block.down].iter().all(|projection| fits(projection.weight))
+    };
+    fits(model.head) && model.blocks.iter().all(block)
 }
 
 /// A decoding that is under way.
