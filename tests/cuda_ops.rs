@@ -12,7 +12,7 @@ use voicetune::engine::ops::attention::{self, Heads};
 use voicetune::engine::ops::product::{Columns, add_columns, add_product, few_rows, first_product, logits, scaled_product};
 use voicetune::engine::ops::rope::{Rotations, Turn};
 use voicetune::engine::ops::{add, cross_entropy, dropout, embedding, gelu, layer_norm, rms_norm, swiglu};
-use voicetune_kernels::cuda::{adamw, normal};
+use voicetune_kernels::cuda::{adamw, norm, normal};
 
 #[test]
 fn fused_ops_agree_with_their_twins() {
@@ -121,7 +121,36 @@ fn norms(case: &Case) -> Result<()> {
             let (dw, db) = gradients.unwrap();
             Ok(vec![y, saved, dx, dw, db])
         });
+        for bias in [None, Some(&b)] {
+            norm_of_a_sum(case, &x, &dy, &w, bias)?;
+        }
     }
+    Ok(())
+}
+
+/// A norm of a sum into rows that lie apart; its gradient from such rows, with a residual; and what forward gave, once more.
+fn norm_of_a_sum(case: &Case, x: &Tensor, dy: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<()> {
+    let ((n, c), room) = (x.dims2()?, 8);
+    let (more, residual) = (case.random(5, &[n, c]), case.random(6, &[n, c]));
+    let sum = (x + &more)?;
+    let (y, dx) = match bias {
+        None => {
+            let (y, r) = rms_norm::plain::forward(&f32(&sum), &f32(w), 1e-5)?;
+            (y, rms_norm::plain::backward(&f32(dy), &f32(&sum), &r, &f32(w), false)?.0)
+        }
+        Some(b) => {
+            let (y, saved) = layer_norm::plain::forward(&f32(&sum), &f32(w), &f32(b), 1e-5)?;
+            (y, layer_norm::plain::backward(&f32(dy), &f32(&sum), &saved, &f32(w), false)?.0)
+        }
+    };
+    let apart = Tensor::cat(&[dy, &case.random(7, &[n, room])], 1)?.narrow(1, 0, c)?;
+    let expected = [f32(&sum), y.clone(), (dx + f32(&residual))?, y];
+    case.check(&format!("norm of a sum {n} x {c}, bias {}", bias.is_some()), &expected, case.tolerance(), || {
+        let normed = norm::forward(norm::Input { x, more: Some(&more) }, w, bias, 1e-5, room)?;
+        let sum = normed.sum.unwrap();
+        let gradients = norm::backward(&apart, &sum, &normed.saved, (w, bias), Some(&residual), false, true)?;
+        Ok(vec![sum, normed.y.narrow(1, 0, c)?.contiguous()?, gradients.dx, gradients.again.unwrap()])
+    });
     Ok(())
 }
 
@@ -136,6 +165,16 @@ fn activations(case: &Case) -> Result<()> {
         ];
         case.check(&format!("{n} x {c}"), &expected, case.tolerance(), || {
             Ok(vec![gelu::forward(&x)?, gelu::backward(&dy, &x)?, swiglu::forward(&both)?, swiglu::backward(&dy, &both)?])
+        });
+        // Rows that lie apart, and what forward gave, once more.
+        let apart = Tensor::cat(&[&dy, &case.random(4, &[n, 8])], 1)?.narrow(1, 0, c)?;
+        let expected = [&expected[..], &[expected[0].clone(), expected[2].clone()]].concat();
+        case.check(&format!("{n} x {c} apart"), &expected, case.tolerance(), || {
+            let (dx, y) = gelu::backward_again(&apart, &x, true)?;
+            let (d_both, active) = swiglu::backward_again(&apart, &both, true)?;
+            let first = |wide: Tensor| wide.narrow(1, 0, c)?.contiguous();
+            let (wide, wide_active) = (first(gelu::forward_wide(&x, 8)?)?, first(swiglu::forward_wide(&both, 8)?)?);
+            Ok(vec![wide, dx, wide_active, d_both, y.unwrap(), active.unwrap()])
         });
     }
     Ok(())
@@ -173,7 +212,14 @@ fn masks(case: &Case) -> Result<()> {
         let key = 0xdead_beef_0123 + n as u64;
         // The CPU's mask, exactly.
         let expected = dropout::apply(&f32(&x).to_device(&Device::Cpu)?, 0.3, key)?.to_dtype(case.dtype)?;
-        case.check(&format!("{n} x {c}"), &[expected], 0.0, || Ok(vec![dropout::apply(&x, 0.3, key)?]));
+        let wide = Tensor::cat(&[&x, &case.random(2, &[n, 8])], 1)?;
+        case.check(&format!("{n} x {c}"), &[expected.clone(), expected.clone()], 0.0, || {
+            Ok(vec![dropout::apply(&x, 0.3, key)?, dropout::apply(&wide.narrow(1, 0, c)?, 0.3, key)?])
+        });
+        let sum = (f32(&wide.narrow(1, 0, c)?) + f32(&expected).to_device(&case.device)?)?;
+        case.check(&format!("{n} x {c}, added"), &[sum], case.tolerance(), || {
+            Ok(vec![dropout::add(wide.copy()?.narrow(1, 0, c)?, &x, 0.3, key)?.contiguous()?])
+        });
     }
     Ok(())
 }
@@ -256,7 +302,8 @@ fn embeddings(case: &Case) -> Result<()> {
 }
 
 fn attentions(case: &Case) -> Result<()> {
-    let packs: [&[usize]; 7] = [&[1], &[5, 1, 9], &[64, 64, 65], &[130], &[200, 63, 300], &[31, 97], &[700]];
+    let packs: [&[usize]; 8] =
+        [&[1], &[5, 1, 9], &[64, 64, 65], &[130], &[200, 63, 300], &[31, 97], &[700], &[127, 128, 129, 1, 256, 500, 383, 640, 1000, 400, 900]];
     for (query, kv, size) in [(4, 2, 64), (3, 1, 128), (6, 6, 64), (5, 5, 128), (8, 2, 128), (2, 1, 20)] {
         for lengths in packs {
             let heads = Heads { query, kv, size, scale: 1.0 / (size as f32).sqrt() };
@@ -272,9 +319,12 @@ fn attentions(case: &Case) -> Result<()> {
             let expected = [vec![out, lse], parts(dqkv)?].concat();
             let tolerance = if case.dtype == DType::F32 { 1e-5 } else { 1e-2 };
             case.check(&format!("{lengths:?} {heads:?}"), &expected, tolerance, || {
-                let (out, lse) = attention::forward(&qkv, lengths, heads)?;
+                // Rows of the output, and of its gradient, that lie apart.
+                let (wide, lse) = attention::forward_wide(&qkv, lengths, heads, 16)?;
+                let out = wide.narrow(1, 0, query * size)?;
+                let dy = Tensor::cat(&[&dy, &case.random(3, &[n, 24])], 1)?.narrow(1, 0, query * size)?;
                 let dqkv = attention::backward(&dy, &qkv, &out, &lse, lengths, heads)?;
-                Ok([vec![out, lse], parts(dqkv)?].concat())
+                Ok([vec![out.contiguous()?, lse], parts(dqkv)?].concat())
             });
         }
     }
@@ -303,13 +353,18 @@ fn optimiser(device: &Device) -> Result<()> {
     let lists = |seed: u64| sizes.iter().map(|&n| make(seed, n)).collect::<Result<Vec<_>>>();
     let (p, m, v, g) = (lists(1)?, lists(2)?, lists(3)?.iter().map(Tensor::sqr).collect::<Result<Vec<_>>>()?, lists(4)?);
     let values = p.iter().map(|p| p.to_dtype(DType::BF16)).collect::<Result<Vec<_>>>()?;
+    // Every second one has a value of its own; the value of the fourth lies, doubled, in the last four of a matrix's eight columns.
+    let matrix = Tensor::zeros((16_384, 8), DType::F32, device)?;
+    let folded = matrix.narrow(1, 4, 4)?;
+    let own = |i: usize| (i % 2 == 0).then(|| adamw::Value { tensor: &values[i], scale: 1.0 });
+    let value = |i: usize| if i == 3 { Some(adamw::Value { tensor: &folded, scale: 2.0 }) } else { own(i) };
     let cpu = |list: &[Tensor]| list.iter().map(self::list).collect::<Vec<_>>();
     let (mut expected_p, mut expected_m, mut expected_v, gradients) = (cpu(&p), cpu(&m), cpu(&v), cpu(&g));
     for t in 1..=3 {
         let step =
             voicetune_kernels::adamw::Step { learning_rate: 1e-2, weight_decay: 0.1, betas: [0.9, 0.999], eps: 1e-8, t, grad_scale: 0.5 };
         let parameters = (0..sizes.len())
-            .map(|i| adamw::Parameter { p: &p[i], m: &m[i], v: &v[i], g: &g[i], value: (i % 2 == 0).then_some(&values[i]) })
+            .map(|i| adamw::Parameter { p: &p[i], m: &m[i], v: &v[i], g: &g[i], value: value(i) })
             .collect();
         let batch = adamw::Batch::new(parameters, device)?;
         let exact: f64 = gradients.iter().flatten().map(|&g| f64::from(g).powi(2)).sum();
@@ -319,6 +374,11 @@ fn optimiser(device: &Device) -> Result<()> {
             voicetune_kernels::adamw::update(&mut expected_p[i], &mut expected_m[i], &mut expected_v[i], &gradients[i], &step);
         }
     }
+    let doubled: Vec<f32> = list(&p[3]).iter().map(|x| 2.0 * x).collect();
+    assert_eq!(list(&folded.contiguous()?), doubled, "the folded value is the master, doubled");
+    assert!(list(&matrix.narrow(1, 0, 4)?.contiguous()?).iter().all(|&x| x == 0.0), "its neighbours are left alone");
+    adamw::refresh(&p[3].neg()?, adamw::Value { tensor: &folded, scale: -2.0 })?;
+    assert_eq!(list(&folded.contiguous()?), doubled, "and so it is when it is refreshed");
     let mut worst = 0f32;
     for (i, expected) in expected_p.iter().enumerate() {
         let got = list(&p[i]);

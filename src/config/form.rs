@@ -61,7 +61,7 @@ const KEYS: &[(&str, Kind)] = &[
     ("accumulate", Kind::Whole),
     ("max_tokens", Kind::Whole),
     ("overlong", Kind::Word(&["cut_at_paragraph", "skip"])),
-    ("recompute", Kind::Word(&["auto", "none", "block"])),
+    ("recompute", Kind::Word(&["auto", "none", "mlp", "block"])),
     ("clip_grad_norm", Kind::Number),
     ("seed", Kind::Whole),
     ("validation.fraction", Kind::Number),

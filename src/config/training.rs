@@ -130,8 +130,12 @@ pub enum Overlong {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Recompute {
+    /// By free memory: the first of the others that fits.
     Auto,
     None,
+    /// The second half of each block.
+    Mlp,
+    /// All of each block.
     Block,
 }
 

@@ -23,6 +23,7 @@ pub mod sample;
 pub mod schedule;
 pub mod spec;
 pub mod weights;
+mod wide;
 
 pub use adapter::AdapterConfig;
 pub use model::Model;

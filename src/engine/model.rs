@@ -17,6 +17,7 @@ use super::pass::Pass;
 use super::projection::Projection;
 use super::spec::Spec;
 use super::weights::{Source, Store};
+use super::memory::Keep;
 use super::{Arm, LossSum, StepKey, device, memory};
 use crate::config::{Precision, Recompute};
 use crate::dataset::batch::Batch;
@@ -135,16 +136,17 @@ impl Model {
         if rows.is_empty() {
             return Ok(LossSum { sum: 0.0, tokens: 0 });
         }
-        let recompute = match step.recompute {
-            Recompute::Block => true,
-            Recompute::None => false,
-            Recompute::Auto => self.should_recompute(batch.tokens.len()),
-        };
+        let keep = self.keep(step.recompute, batch.tokens.len());
         let mut x = self.embed(&batch.tokens, &pass)?;
         let mut saved: Vec<(Tensor, Option<block::Saved>)> = vec![];
         for block in &self.blocks {
             let (y, kept) = block.forward(&self.params, &x, &pass, self.rope.as_ref(), None)?;
-            saved.push((x, (!recompute).then_some(kept)));
+            let kept = match keep {
+                Keep::All => Some(kept),
+                Keep::Attention => Some(kept.without_mlp()),
+                Keep::Input => None,
+            };
+            saved.push((x, kept));
             x = y;
         }
         let (losses, mut dx) = self.loss_backward(&x, batch, &rows, scale)?;
@@ -156,8 +158,9 @@ impl Model {
                 Some(kept) => kept,
                 None => block.forward(&self.params, &input, &pass, self.rope.as_ref(), None)?.1,
             };
+            drop(input);
             let want_dx = i > 0 || embedding_trained;
-            match block.backward(&mut self.params, dx, &kept, &pass, self.rope.as_ref(), want_dx)? {
+            match block.backward(&mut self.params, dx, kept, &pass, self.rope.as_ref(), want_dx)? {
                 Some(below) => dx = below,
                 None => return total(&losses, rows.len()),
             }
@@ -199,7 +202,7 @@ impl Model {
         let n = ids.len();
         self.prepare(&Batch { tokens: ids.to_vec(), targets: ids.to_vec(), weights: vec![1; n], lengths: vec![n] })?;
         let x = self.run(ids, &Pass::sequences(&[n], arm.tuned_from(n), None), &mut None)?;
-        let (h, _) = self.norm.forward(&self.params, &x)?;
+        let h = self.norm.forward(&self.params, &x, 0)?.0.columns()?;
         Ok(h.matmul(&self.params.value(self.head).t()?)?.to_dtype(DType::F32)?)
     }
 
@@ -208,7 +211,7 @@ impl Model {
         let x = self.run(&batch.tokens, &Pass::sequences(&batch.lengths, arm.tuned_from(n), None), &mut None)?;
         let mut logprobs = Vec::with_capacity(rows.len());
         for rows in rows.chunks(self.rows_a_chunk()) {
-            let (h, _) = self.norm.forward(&self.params, &self.pick(&x, rows)?)?;
+            let h = self.norm.forward(&self.params, &self.pick(&x, rows)?, 0)?.0.columns()?;
             let logits = product::logits(&h, self.params.value(self.head))?; // (rows, V)
             let targets: Vec<u32> = rows.iter().map(|&row| batch.targets[row as usize]).collect();
             logprobs.extend(cross_entropy::logprobs(&logits, &targets)?);
@@ -252,7 +255,7 @@ impl Model {
 
     /// Logits (rows, V) in f32 of a few rows of x, each independent of the others.
     pub(super) fn few_logits(&self, x: &Tensor) -> Result<Tensor> {
-        let (h, _) = self.norm.forward(&self.params, x)?;
+        let h = self.norm.forward(&self.params, x, 0)?.0.columns()?;
         Ok(few_rows(&h, self.params.value(self.head))?.to_dtype(DType::F32)?)
     }
 
@@ -276,7 +279,8 @@ impl Model {
         let mut losses = vec![];
         let mut gradients = vec![];
         for rows in rows.chunks(self.rows_a_chunk()) {
-            let (h, saved) = self.norm.forward(&self.params, &self.pick(x, rows)?)?;
+            let (h, saved) = self.norm.forward(&self.params, &self.pick(x, rows)?, 0)?;
+            let h = h.columns()?;
             let w = self.params.value(self.head);
             let logits = product::logits(&h, w)?; // (rows, V)
             let targets: Vec<u32> = rows.iter().map(|&row| batch.targets[row as usize]).collect();
@@ -286,7 +290,7 @@ impl Model {
             if self.params.is_trained(self.head) {
                 self.params.add_grad_product(self.head, &dlogits.t()?, &h, 1.0)?;
             }
-            gradients.push(self.norm.backward(&mut self.params, &dh, &saved)?);
+            gradients.push(self.norm.backward(&mut self.params, &dh, &saved, None, false)?.0);
         }
         let dx = if gradients.len() == 1 { gradients.remove(0) } else { Tensor::cat(&gradients, 0)? }; // (trained rows, C)
         let dx = if rows.len() == x.dim(0)? {
@@ -307,13 +311,13 @@ impl Model {
         if rows.len() == x.dim(0)? { Ok(x.clone()) } else { Ok(x.index_select(&Tensor::new(rows, self.device())?, 0)?) }
     }
 
-    /// Whether keeping every block's activations for `tokens` tokens would take more than 80 % of the free device memory.
-    fn should_recompute(&self, tokens: usize) -> bool {
-        let Some(free) = device::free_bytes(self.device()) else { return false };
+    /// What each block's forward keeps for `tokens` tokens. By free memory, the most that fits into 80 % of it.
+    fn keep(&self, recompute: Recompute, tokens: usize) -> Keep {
+        let place = device::place(self.device());
         let adapter = self.adapter.as_ref().map(|adapter| (adapter.r, &adapter.target_modules[..]));
-        let width = memory::kept_per_token(&self.layout, adapter);
-        let bytes = tokens as u64 * width * self.blocks.len() as u64 * self.params.dtype.size_in_bytes() as u64;
-        bytes > free / 10 * 8
+        let size = self.params.dtype.size_in_bytes() as u64;
+        let free = device::free_bytes(self.device()).map(|free| free / 10 * 8);
+        memory::keep(recompute, free, |keep| memory::kept(&self.layout, adapter, tokens, keep, place) * size)
     }
 
     /// Writes `model.safetensors` with Hugging Face's names, in f32.

@@ -108,7 +108,8 @@ impl AdamW {
             if !cuda::applies(&param.value) {
                 return Ok(None);
             }
-            let value = (param.value.dtype() != DType::F32).then_some(&param.value);
+            let apart = param.folded.is_some() || param.value.dtype() != DType::F32;
+            let value = apart.then(|| cuda::adamw::Value { tensor: &param.value, scale: param.folded.unwrap_or(1.0) });
             parameters.push(cuda::adamw::Parameter { p, m, v, g, value });
         }
         if parameters.is_empty() { Ok(None) } else { Ok(Some(cuda::adamw::Batch::new(parameters, &model.params.device)?)) }

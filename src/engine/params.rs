@@ -17,8 +17,9 @@ pub struct ParamId(usize);
 #[derive(Debug)]
 pub struct Param {
     pub slot: Slot,
-    /// In the type that is computed in.
+    /// In the type that is computed in. Of a parameter that is `folded` the master times that scale, among another matrix's columns.
     pub value: Tensor,
+    pub folded: Option<f64>,
     /// What is trained, in f32; `None` for a frozen weight.
     pub master: Option<Tensor>,
     /// Of this optimiser step so far, in f32.
@@ -41,7 +42,7 @@ impl Params {
     /// Adds a frozen parameter with this value.
     pub fn push(&mut self, slot: Slot, value: &Tensor) -> Result<ParamId> {
         let value = value.to_device(&self.device)?.to_dtype(self.dtype)?;
-        self.list.push(Param { slot, value, master: None, grad: None });
+        self.list.push(Param { slot, value, folded: None, master: None, grad: None });
         Ok(ParamId(self.list.len() - 1))
     }
 
@@ -49,7 +50,7 @@ impl Params {
     pub fn push_trained(&mut self, slot: Slot, master: &Tensor) -> Result<ParamId> {
         let master = master.to_device(&self.device)?.to_dtype(DType::F32)?;
         let value = master.to_dtype(self.dtype)?;
-        self.list.push(Param { slot, value, master: Some(master), grad: None });
+        self.list.push(Param { slot, value, folded: None, master: Some(master), grad: None });
         Ok(ParamId(self.list.len() - 1))
     }
 
@@ -99,9 +100,38 @@ impl Params {
     /// Takes new f32 values for a trained parameter.
     pub fn set_master(&mut self, id: ParamId, master: Tensor) -> Result<()> {
         let param = &mut self.list[id.0];
-        param.value = master.to_dtype(self.dtype)?;
+        if param.folded.is_none() {
+            param.value = master.to_dtype(self.dtype)?;
+        }
         param.master = Some(master);
-        Ok(())
+        self.refresh(id)
+    }
+
+    /// Lets a weight lie in the first columns of a wider matrix.
+    pub fn widen(&mut self, id: ParamId, columns: Tensor) {
+        self.list[id.0].value = columns;
+    }
+
+    /// Lets the value of a trained parameter be these columns of another matrix, times `scale`.
+    pub fn fold(&mut self, id: ParamId, columns: Tensor, scale: f64) -> Result<()> {
+        let param = &mut self.list[id.0];
+        param.value = columns;
+        param.folded = Some(scale);
+        self.refresh(id)
+    }
+
+    /// Writes the value of a folded parameter from its master.
+    fn refresh(&self, id: ParamId) -> Result<()> {
+        let param = &self.list[id.0];
+        let (Some(scale), Some(master)) = (param.folded, &param.master) else { return Ok(()) };
+        #[cfg(feature = "cuda")]
+        {
+            let value = voicetune_kernels::cuda::adamw::Value { tensor: &param.value, scale };
+            voicetune_kernels::cuda::adamw::refresh(master, value)?;
+            Ok(())
+        }
+        #[cfg(not(feature = "cuda"))]
+        bail!("`{}` {:?} is folded by {scale}, which only a GPU does", param.slot.0[0].name, master.shape())
     }
 
     /// Replaces the value of a parameter, trained or not, by one of the same shape.

@@ -11,7 +11,7 @@ use crate::engine::cpu;
 pub fn forward(x: &Tensor) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
     if cuda::applies(x) {
-        return cuda::activation::gelu(x);
+        return cuda::activation::gelu(x, 0);
     }
     if !cpu::applies(x) {
         return plain::forward(x);
@@ -23,12 +23,32 @@ pub fn forward(x: &Tensor) -> Result<Tensor> {
 pub fn backward(dy: &Tensor, x: &Tensor) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
     if cuda::applies(x) {
-        return cuda::activation::gelu_backward(dy, x);
+        return Ok(cuda::activation::gelu_backward(dy, x, false)?.0);
     }
     if !cpu::applies(x) {
         return plain::backward(dy, x);
     }
     cpu::tensor(fused::backward(&cpu::slice(dy)?, &cpu::slice(x)?), x.shape())
+}
+
+/// x (N, I) -> y (N, I) with `room` columns behind its rows, which only a GPU gives.
+pub fn forward_wide(x: &Tensor, room: usize) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(x) {
+        return cuda::activation::gelu(x, room);
+    }
+    debug_assert_eq!(room, 0);
+    forward(x)
+}
+
+/// [`backward`], and what forward gave, if it is wanted again. Rows of `dy` may lie apart on a GPU.
+pub fn backward_again(dy: &Tensor, x: &Tensor, again: bool) -> Result<(Tensor, Option<Tensor>)> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(x) {
+        return cuda::activation::gelu_backward(dy, x, again);
+    }
+    let again = if again { Some(forward(x)?) } else { None };
+    Ok((backward(dy, x)?, again))
 }
 
 /// The same in candle tensor ops.

@@ -105,6 +105,11 @@ pub fn scaled_product(a: &Tensor, b: &Tensor, scale: f64) -> Result<Tensor> {
     if scale == 1.0 { Ok(product) } else { product * scale }
 }
 
+/// x (N, in), w (out, in) -> x w^T (N, out); rows of both may lie apart.
+pub fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
+    scaled_product(x, &w.t()?, 1.0)
+}
+
 /// h (M, C), w (V, C) -> logits (M, V), whose rows may lie apart.
 pub fn logits(h: &Tensor, w: &Tensor) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
@@ -129,7 +134,7 @@ pub fn few_rows(x: &Tensor, w: &Tensor) -> Result<Tensor> {
         return Ok(y);
     }
     if !cpu::applies(x) {
-        return x.matmul(&w.t()?);
+        return linear(x, w);
     }
     let ((b, k), n) = (x.dims2()?, w.dim(0)?);
     cpu::tensor(gemv::rows(&cpu::slice(x)?, &cpu::slice(w)?, b, k), (b, n))

@@ -7,6 +7,8 @@
 pub mod activation;
 pub mod adamw;
 pub mod attention;
+#[cfg(hopper)]
+mod attention_hopper;
 pub mod cross_entropy;
 pub mod dropout;
 pub mod embedding;
