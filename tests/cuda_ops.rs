@@ -9,7 +9,7 @@
 use candle_core::{DType, Device, Result, Tensor};
 use voicetune::engine::device::{self, Want};
 use voicetune::engine::ops::attention::{self, Heads};
-use voicetune::engine::ops::product::{Columns, add_columns, add_product, few_rows, first_product, logits, scaled_product};
+use voicetune::engine::ops::product::{Columns, add_columns, add_product, few_rows, first_product, linear_plus, logits, scaled_product};
 use voicetune::engine::ops::rope::{Rotations, Turn};
 use voicetune::engine::ops::{add, cross_entropy, dropout, embedding, gelu, layer_norm, rms_norm, swiglu};
 use voicetune_kernels::cuda::{adamw, norm, normal};
@@ -23,7 +23,7 @@ fn fused_ops_agree_with_their_twins() {
 pub fn all() {
     let device = device::open(Want::Auto).unwrap();
     assert!(device.is_cuda(), "these tests need a CUDA device");
-    let cases: [(&str, fn(&Case) -> Result<()>); 11] = [
+    let cases: [(&str, fn(&Case) -> Result<()>); 12] = [
         ("norms", norms),
         ("activations", activations),
         ("sums", sums),
@@ -31,6 +31,7 @@ pub fn all() {
         ("dropout", masks),
         ("cross-entropy", losses),
         ("products", products),
+        ("layers", layers),
         ("few rows", few),
         ("embedding", embeddings),
         ("attention", attentions),
@@ -278,6 +279,32 @@ fn products(case: &Case) -> Result<()> {
                 ])
             },
         );
+    }
+    Ok(())
+}
+
+/// Layers with bias, residual and GELU within the product.
+fn layers(case: &Case) -> Result<()> {
+    for (n, input, out) in [(1, 8, 8), (7, 40, 24), (130, 64, 200), (581, 1600, 6400), (257, 4144, 1024)] {
+        let (wide, w, bias) = (case.random(1, &[n, input + 16]), case.random(2, &[out, input]), case.random(3, &[out]));
+        let (x, residual) = (wide.narrow(1, 0, input)?, case.random(4, &[n, out]));
+        let small = 1.0 / (input as f64).sqrt();
+        let w = (w * small)?;
+        let exact = f32(&x).contiguous()?.matmul(&f32(&w).t()?)?;
+        let with_bias = exact.broadcast_add(&f32(&bias))?;
+        let expected =
+            [exact.clone(), with_bias.clone(), (&with_bias + f32(&residual))?, (&exact + f32(&residual))?, with_bias.clone(), gelu::plain::forward(&with_bias)?];
+        case.check(&format!("layer {n} x {input} x {out}"), &expected, case.tolerance(), || {
+            let (before, active) = gelu::of_linear(&x, &w, &bias, 8)?;
+            Ok(vec![
+                linear_plus(&x, &w, None, None)?,
+                linear_plus(&x, &w, Some(&bias), None)?,
+                linear_plus(&x, &w, Some(&bias), Some(&residual))?,
+                linear_plus(&x, &w, None, Some(&residual))?,
+                before,
+                active.narrow(1, 0, out)?.contiguous()?,
+            ])
+        });
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use super::layout::Activation;
 use super::norm::{self, Norm};
 use super::ops::attention::{self, Heads};
 use super::ops::rope::{Rotations, Turn};
-use super::ops::{add::add, gelu, swiglu};
+use super::ops::{gelu, swiglu};
 use super::params::Params;
 use super::pass::Pass;
 use super::projection::Projection;
@@ -98,7 +98,7 @@ impl Block {
     ) -> Result<(Tensor, Saved)> {
         let (normed, norm_1) = self.norm_1.forward(params, x, self.qkv.room(pass))?;
         let h = self.qkv.narrow(params, &normed, pass)?;
-        let mut rotated = self.qkv.product(params, &normed, h.as_ref(), pass)?;
+        let mut rotated = self.qkv.product(params, &normed, h.as_ref(), pass, None)?;
         let qkv = Input::of(&normed, h)?;
         drop(normed);
         if let Some(rope) = rope {
@@ -106,12 +106,11 @@ impl Block {
         }
         let (attended, lse) = self.attend(&rotated, pass, cache)?;
         let out_h = self.out.narrow(params, &attended, pass)?;
-        let a = self.out.product(params, &attended, out_h.as_ref(), pass)?;
+        let a = self.out.product(params, &attended, out_h.as_ref(), pass, None)?;
 
         let (normed, norm_2) = self.norm_2.forward_sum(params, a, x, self.up.room(pass))?;
         let (active, h, mlp) = self.raise(params, normed, pass)?;
-        let m = self.down.product(params, &active, h.as_ref(), pass)?;
-        let y = add(m, norm_2.input())?;
+        let y = self.down.product(params, &active, h.as_ref(), pass, Some(norm_2.input()))?;
         Ok((y, Saved { norm_1, qkv, rotated, attended, lse, out_h, norm_2, mlp: Some(mlp) }))
     }
 
@@ -138,14 +137,17 @@ impl Block {
     /// The MLP up to its last product: that product's input (N, I) and its narrow product, and what backward needs.
     fn raise(&self, params: &Params, normed: Wide, pass: &Pass) -> Result<(Wide, Option<Tensor>, SavedMlp)> {
         let h = self.up.narrow(params, &normed, pass)?;
-        let raised = self.up.product(params, &normed, h.as_ref(), pass)?;
+        let room = self.down.room(pass);
+        let (raised, active) = match self.activation {
+            Activation::SwiGlu => {
+                let raised = self.up.product(params, &normed, h.as_ref(), pass, None)?;
+                let active = swiglu::forward_wide(&raised, room)?;
+                (raised, active)
+            }
+            Activation::Gelu => self.up.product_gelu(params, &normed, h.as_ref(), pass, room)?,
+        };
         let up = Input::of(&normed, h)?;
         drop(normed);
-        let room = self.down.room(pass);
-        let active = match self.activation {
-            Activation::SwiGlu => swiglu::forward_wide(&raised, room)?,
-            Activation::Gelu => gelu::forward_wide(&raised, room)?,
-        };
         let width = active.dim(1)? - room;
         let active = Wide::new(active, width);
         let h = self.down.narrow(params, &active, pass)?;

@@ -9,8 +9,8 @@
 use anyhow::Result;
 use candle_core::Tensor;
 
-use super::ops::product::{Columns, add_columns, add_product, few_rows, linear, scaled_product};
-use super::ops::{add, dropout};
+use super::ops::product::{Columns, add_columns, add_product, few_rows, linear, linear_plus, scaled_product};
+use super::ops::{add, dropout, gelu};
 use super::params::{ParamId, Params};
 use super::pass::Pass;
 use super::wide::Wide;
@@ -80,21 +80,44 @@ impl Projection {
         Ok(Some(if pass.decoding() { few_rows(&columns, a)? } else { linear(&columns, a)? }))
     }
 
-    /// x (N, in) and h from [`Projection::narrow`] -> y (N, out).
-    pub fn product(&self, params: &Params, x: &Wide, h: Option<&Tensor>, pass: &Pass) -> Result<Tensor> {
-        let served = h.map(|h| h.dim(0)).transpose()?.unwrap_or(0);
-        let y = match self.adapter.as_ref().and_then(|adapter| adapter.folded.as_ref()) {
-            Some(folded) if self.is_folded(served, x) => linear(x.all(), folded)?,
-            _ => {
-                let (columns, w) = (x.columns()?, params.value(self.weight));
-                let y = if pass.decoding() { few_rows(&columns, w)? } else { linear(&columns, w)? };
-                match (&self.adapter, h) {
-                    (Some(adapter), Some(h)) => adapter.add(params, y, h, pass.decoding())?,
-                    _ => y,
-                }
+    /// x (N, in) and h from [`Projection::narrow`] -> y (N, out), with `residual` (N, out) added.
+    pub fn product(&self, params: &Params, x: &Wide, h: Option<&Tensor>, pass: &Pass, residual: Option<&Tensor>) -> Result<Tensor> {
+        let bias = self.bias.map(|bias| params.value(bias));
+        if let Some((all, folded)) = self.as_one(params, x, h) {
+            if !pass.decoding() {
+                return Ok(linear_plus(&all?, folded, bias, residual)?);
             }
-        };
-        self.bias.map_or(Ok(y.clone()), |bias| Ok(add::add_bias(y, params.value(bias))?))
+        }
+        let (columns, w) = (x.columns()?, params.value(self.weight));
+        let mut y = if pass.decoding() { few_rows(&columns, w)? } else { linear(&columns, w)? };
+        if let Some(bias) = bias {
+            y = add::add_bias(y, bias)?;
+        }
+        if let (Some(adapter), Some(h)) = (&self.adapter, h) {
+            y = adapter.add(params, y, h, pass.decoding())?;
+        }
+        Ok(residual.map_or(Ok(y.clone()), |residual| add::add(y, residual))?)
+    }
+
+    /// y before GELU (N, out), and GELU of it with `room` columns behind its rows.
+    pub fn product_gelu(&self, params: &Params, x: &Wide, h: Option<&Tensor>, pass: &Pass, room: usize) -> Result<(Tensor, Tensor)> {
+        if let (Some((all, folded)), Some(bias)) = (self.as_one(params, x, h), self.bias)
+            && !pass.decoding()
+        {
+            return Ok(gelu::of_linear(&all?, folded, params.value(bias), room)?);
+        }
+        let raised = self.product(params, x, h, pass, None)?;
+        let active = gelu::forward_wide(&raised, room)?;
+        Ok((raised, active))
+    }
+
+    /// The operands of the whole layer as one product: with the adapter folded in, or where none serves these rows.
+    fn as_one<'a>(&'a self, params: &'a Params, x: &Wide, h: Option<&Tensor>) -> Option<(candle_core::Result<Tensor>, &'a Tensor)> {
+        match (h, self.adapter.as_ref().and_then(|adapter| adapter.folded.as_ref())) {
+            (None, _) => Some((x.columns(), params.value(self.weight))),
+            (Some(h), Some(folded)) if self.is_folded(h.dims()[0], x) => Some((Ok(x.all().clone()), folded)),
+            _ => None,
+        }
     }
 
     /// dy (N, out), and h from [`Projection::narrow`] -> dx (N, in), whose rows may lie apart; left out where nobody needs it. To be

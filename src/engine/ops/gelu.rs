@@ -41,6 +41,20 @@ pub fn forward_wide(x: &Tensor, room: usize) -> Result<Tensor> {
     forward(x)
 }
 
+/// `x w^T + bias` (N, I), and GELU of it with `room` columns behind its rows: within the product, where the device has that.
+pub fn of_linear(x: &Tensor, w: &Tensor, bias: &Tensor, room: usize) -> Result<(Tensor, Tensor)> {
+    #[cfg(feature = "cuda")]
+    {
+        let layer = cuda::linear::Linear { x, w, bias: Some(bias), residual: None };
+        if layer.applies() && room.is_multiple_of(8) {
+            return layer.run_gelu(room);
+        }
+    }
+    let raised = super::product::linear_plus(x, w, Some(bias), None)?;
+    let active = forward_wide(&raised, room)?;
+    Ok((raised, active))
+}
+
 /// [`backward`], and what forward gave, if it is wanted again. Rows of `dy` may lie apart on a GPU.
 pub fn backward_again(dy: &Tensor, x: &Tensor, again: bool) -> Result<(Tensor, Option<Tensor>)> {
     #[cfg(feature = "cuda")]

@@ -110,6 +110,20 @@ pub fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
     scaled_product(x, &w.t()?, 1.0)
 }
 
+/// `x w^T + bias + residual` (N, out), the residual of that shape too.
+pub fn linear_plus(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, residual: Option<&Tensor>) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    {
+        let layer = cuda::linear::Linear { x, w, bias, residual };
+        if layer.applies() {
+            return layer.run();
+        }
+    }
+    let y = linear(x, w)?;
+    let y = bias.map_or(Ok(y.clone()), |bias| super::add::add_bias(y, bias))?;
+    residual.map_or(Ok(y.clone()), |residual| super::add::add(y, residual))
+}
+
 /// h (M, C), w (V, C) -> logits (M, V), whose rows may lie apart.
 pub fn logits(h: &Tensor, w: &Tensor) -> Result<Tensor> {
     #[cfg(feature = "cuda")]

@@ -202,7 +202,10 @@ pub(super) unsafe fn launch(device: &Device, image: &Image, name: &str, grid: Gr
 }
 
 /// A matrix as Hopper's copy engine sees it: passed to a kernel by value.
-pub(super) struct TensorMap(sys::CUtensorMap);
+pub(super) struct TensorMap {
+    /// Read by the kernel alone.
+    _map: sys::CUtensorMap,
+}
 
 // SAFETY: 128 bytes of plain data, which is what a kernel's `const __grid_constant__ TensorMap` takes.
 unsafe impl DeviceRepr for TensorMap {}
@@ -233,7 +236,7 @@ impl TensorMap {
             )
             .result()
             .w()?;
-            Ok(TensorMap(map.assume_init()))
+            Ok(TensorMap { _map: map.assume_init() })
         }
     }
 }

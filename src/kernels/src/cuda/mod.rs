@@ -14,6 +14,7 @@ pub mod dropout;
 pub mod embedding;
 pub mod gemv;
 mod launch;
+pub mod linear;
 pub mod memory;
 pub mod norm;
 pub mod normal;
