@@ -175,15 +175,15 @@ impl Block {
         let (active, pending) = self.down.backward(params, &dy, mlp.down.h.as_ref(), pass, true)?;
         let Some(active) = active else { return Ok(None) };
         let (raised, again) = match self.activation {
-            Activation::SwiGlu => swiglu::backward_again(&active, &mlp.raised, mlp.down.is_gone())?,
-            Activation::Gelu => gelu::backward_again(&active, &mlp.raised, mlp.down.is_gone())?,
+            Activation::SwiGlu => swiglu::backward_again(active, mlp.raised, mlp.down.is_gone())?,
+            Activation::Gelu => gelu::backward_again(active, mlp.raised, mlp.down.is_gone())?,
         };
         self.down.finish(params, pending, &mlp.down.or(again)?, pass)?;
         let (h, pending) = self.up.backward(params, &raised, mlp.up.h.as_ref(), pass, true)?;
         let Some(h) = h else { return Ok(None) };
         let (dx, again) = self.norm_2.backward(params, &h, &saved.norm_2, Some(&dy), mlp.up.is_gone())?;
         self.up.finish(params, pending, &mlp.up.or(again)?, pass)?;
-        drop((active, raised, h, dy));
+        drop((raised, h, dy));
 
         let (attended, pending) = self.out.backward(params, &dx, saved.out_h.as_ref(), pass, true)?;
         let Some(attended) = attended else { return Ok(None) };

@@ -7,6 +7,7 @@ use super::block::{self, Block};
 use super::cache::LayerCache;
 use super::device::Place;
 use super::layout::{self, Layout};
+use super::memory::Keep;
 use super::norm::Norm;
 use super::ops::attention::Heads;
 use super::ops::cross_entropy::{self, Loss};
@@ -17,7 +18,7 @@ use super::pass::Pass;
 use super::projection::Projection;
 use super::spec::Spec;
 use super::weights::{Source, Store};
-use super::memory::Keep;
+use super::wide::Wide;
 use super::{Arm, LossSum, StepKey, device, memory};
 use crate::config::{Precision, Recompute};
 use crate::dataset::batch::Batch;
@@ -212,7 +213,7 @@ impl Model {
         let mut logprobs = Vec::with_capacity(rows.len());
         for rows in rows.chunks(self.rows_a_chunk()) {
             let h = self.norm.forward(&self.params, &self.pick(&x, rows)?, 0)?.0.columns()?;
-            let logits = product::logits(&h, self.params.value(self.head))?; // (rows, V)
+            let logits = self.head_logits(&h)?.columns()?; // (rows, V)
             let targets: Vec<u32> = rows.iter().map(|&row| batch.targets[row as usize]).collect();
             logprobs.extend(cross_entropy::logprobs(&logits, &targets)?);
         }
@@ -281,12 +282,15 @@ impl Model {
         for rows in rows.chunks(self.rows_a_chunk()) {
             let (h, saved) = self.norm.forward(&self.params, &self.pick(x, rows)?, 0)?;
             let h = h.columns()?;
-            let w = self.params.value(self.head);
-            let logits = product::logits(&h, w)?; // (rows, V)
+            let logits = self.head_logits(&h)?;
             let targets: Vec<u32> = rows.iter().map(|&row| batch.targets[row as usize]).collect();
-            let (loss, dlogits) = cross_entropy::forward_backward(logits, &targets, scale)?;
+            let (loss, mut dlogits) = cross_entropy::forward_backward(logits.columns()?, &targets, scale)?;
             losses.push(loss);
-            let dh = product::scaled_product(&dlogits, w, 1.0)?;
+            let head = self.params.get(self.head);
+            if head.padded.is_some() {
+                dlogits = logits.all().clone(); // where the gradient is now; in the columns of the rows of zeros it is zero
+            }
+            let dh = product::scaled_product(&dlogits, head.whole(), 1.0)?;
             if self.params.is_trained(self.head) {
                 self.params.add_grad_product(self.head, &dlogits.t()?, &h, 1.0)?;
             }
@@ -300,6 +304,12 @@ impl Model {
             Tensor::zeros(x.shape(), x.dtype(), self.device())?.index_add(&ids, &dx, 0)?
         };
         Ok((losses, dx))
+    }
+
+    /// h (rows, C) -> logits (rows, V), with columns behind them for the rows of zeros that the head may have.
+    fn head_logits(&self, h: &Tensor) -> Result<Wide> {
+        let head = self.params.get(self.head);
+        Ok(Wide::new(product::linear(h, head.whole())?, head.value.dim(0)?))
     }
 
     fn rows_a_chunk(&self) -> usize {
@@ -348,8 +358,8 @@ impl Model {
     pub fn gradients(&self) -> Result<Vec<(String, Tensor)>> {
         let mut out = vec![];
         for id in self.params.trained() {
-            let gradient = self.params.get(id).grad.as_ref().context("no gradient yet")?;
-            out.extend(self.params.unstacked(id, gradient)?);
+            let gradient = self.params.get(id).gradient().context("no gradient yet")??;
+            out.extend(self.params.unstacked(id, &gradient)?);
         }
         Ok(out)
     }

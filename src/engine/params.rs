@@ -19,11 +19,44 @@ pub struct Param {
     pub slot: Slot,
     /// In the type that is computed in. Of a parameter that is `folded` the master times that scale, among another matrix's columns.
     pub value: Tensor,
+    /// The value is written in its place, as the master times this.
     pub folded: Option<f64>,
+    /// The value and, below it, rows of zeros up to a multiple of [`ROWS`], where it has some.
+    pub padded: Option<Tensor>,
     /// What is trained, in f32; `None` for a frozen weight.
     pub master: Option<Tensor>,
-    /// Of this optimiser step so far, in f32.
-    pub grad: Option<Tensor>,
+    /// Of this optimiser step so far, in f32; with the rows of `padded`.
+    grad: Option<Tensor>,
+}
+
+/// cuBLAS is several times slower at bf16 matrices whose rows are no multiple of this: GPT-2's vocabulary of 50,257.
+const ROWS: usize = 8;
+
+impl Param {
+    /// The gradient of this optimiser step so far, in f32.
+    pub fn gradient(&self) -> Option<Result<Tensor>> {
+        let grad = self.grad.as_ref()?;
+        Some(if self.padded.is_some() { grad.narrow(0, 0, self.value.dims()[0]).map_err(Into::into) } else { Ok(grad.clone()) })
+    }
+
+    /// The value with its rows of zeros.
+    pub fn whole(&self) -> &Tensor {
+        self.padded.as_ref().unwrap_or(&self.value)
+    }
+
+    /// Takes a value, with rows of zeros below it where the device's products want them.
+    fn hold(&mut self, value: Tensor) -> Result<()> {
+        let rows = value.dim(0)?;
+        self.padded = None;
+        if value.rank() == 2 && value.device().is_cuda() && value.dtype() == DType::BF16 && !rows.is_multiple_of(ROWS) {
+            let padded = value.pad_with_zeros(0, 0, rows.next_multiple_of(ROWS) - rows)?;
+            self.value = padded.narrow(0, 0, rows)?;
+            self.padded = Some(padded);
+            return Ok(());
+        }
+        self.value = value;
+        Ok(())
+    }
 }
 
 /// All parameters of a model, base weights first, then adapters.
@@ -42,7 +75,9 @@ impl Params {
     /// Adds a frozen parameter with this value.
     pub fn push(&mut self, slot: Slot, value: &Tensor) -> Result<ParamId> {
         let value = value.to_device(&self.device)?.to_dtype(self.dtype)?;
-        self.list.push(Param { slot, value, folded: None, master: None, grad: None });
+        let mut param = Param { slot, value: value.clone(), folded: None, padded: None, master: None, grad: None };
+        param.hold(value)?;
+        self.list.push(param);
         Ok(ParamId(self.list.len() - 1))
     }
 
@@ -50,7 +85,7 @@ impl Params {
     pub fn push_trained(&mut self, slot: Slot, master: &Tensor) -> Result<ParamId> {
         let master = master.to_device(&self.device)?.to_dtype(DType::F32)?;
         let value = master.to_dtype(self.dtype)?;
-        self.list.push(Param { slot, value, folded: None, master: Some(master), grad: None });
+        self.list.push(Param { slot, value, folded: None, padded: None, master: Some(master), grad: None });
         Ok(ParamId(self.list.len() - 1))
     }
 
@@ -80,6 +115,9 @@ impl Params {
             param.master = Some(param.value.to_dtype(DType::F32)?.copy()?);
             if param.value.dtype() == DType::F32 {
                 param.value = param.master.clone().context("just set")?;
+            }
+            if param.padded.is_some() {
+                param.folded = Some(1.0);
             }
         }
         Ok(())
@@ -145,8 +183,8 @@ impl Params {
             // The exact value, not what the compute type leaves of it: a resumed run goes on where it was.
             return self.set_master(id, value.to_dtype(DType::F32)?);
         }
-        param.value = value.to_dtype(self.dtype)?;
-        Ok(())
+        let value = value.to_dtype(self.dtype)?;
+        param.hold(value)
     }
 
     /// Adds to a parameter's gradient.

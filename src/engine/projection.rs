@@ -149,7 +149,11 @@ impl Projection {
         let (mut dx, dh) = match &adapter.folded {
             Some(folded) => {
                 let input = w.dim(1)?;
-                let d = if want_dx { scaled_product(dy, folded, 1.0)? } else { scaled_product(dy, &folded.narrow(1, input, adapter.width())?, 1.0)? };
+                let d = if want_dx {
+                    scaled_product(dy, folded, 1.0)?
+                } else {
+                    scaled_product(dy, &folded.narrow(1, input, adapter.width())?, 1.0)?
+                };
                 let at = if want_dx { input } else { 0 };
                 (want_dx.then(|| d.narrow(1, 0, input)).transpose()?, d.narrow(1, at, adapter.width())?)
             }

@@ -23,7 +23,7 @@ pub fn forward(x: &Tensor) -> Result<Tensor> {
 pub fn backward(dy: &Tensor, x: &Tensor) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
     if cuda::applies(x) {
-        return Ok(cuda::activation::gelu_backward(dy, x, false)?.0);
+        return Ok(backward_again(dy.clone(), x.copy()?, false)?.0);
     }
     if !cpu::applies(x) {
         return plain::backward(dy, x);
@@ -55,14 +55,16 @@ pub fn of_linear(x: &Tensor, w: &Tensor, bias: &Tensor, room: usize) -> Result<(
     Ok((raised, active))
 }
 
-/// [`backward`], and what forward gave, if it is wanted again. Rows of `dy` may lie apart on a GPU.
-pub fn backward_again(dy: &Tensor, x: &Tensor, again: bool) -> Result<(Tensor, Option<Tensor>)> {
+/// [`backward`], and what forward gave, if it is wanted again. Takes both whole: on a GPU the gradient takes the place of `x`,
+/// and what forward gave that of `dy`, whose rows may lie apart there.
+pub fn backward_again(dy: Tensor, x: Tensor, again: bool) -> Result<(Tensor, Option<Tensor>)> {
     #[cfg(feature = "cuda")]
-    if cuda::applies(x) {
-        return cuda::activation::gelu_backward(dy, x, again);
+    if cuda::applies(&x) {
+        cuda::activation::gelu_backward(&dy, &x, again)?;
+        return Ok((x, again.then_some(dy)));
     }
-    let again = if again { Some(forward(x)?) } else { None };
-    Ok((backward(dy, x)?, again))
+    let again = if again { Some(forward(&x)?) } else { None };
+    Ok((backward(&dy, &x)?, again))
 }
 
 /// The same in candle tensor ops.

@@ -124,15 +124,6 @@ pub fn linear_plus(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, residual: Opti
     residual.map_or(Ok(y.clone()), |residual| super::add::add(y, residual))
 }
 
-/// h (M, C), w (V, C) -> logits (M, V), whose rows may lie apart.
-pub fn logits(h: &Tensor, w: &Tensor) -> Result<Tensor> {
-    #[cfg(feature = "cuda")]
-    if cuda::applies(h) {
-        return cuda::product::aligned_product(h, &w.t()?);
-    }
-    h.matmul(&w.t()?)
-}
-
 /// cuBLAS through candle takes a matrix or its transpose; rows that lie apart are copied together first.
 pub fn for_blas(x: &Tensor) -> Result<Tensor> {
     if x.is_contiguous() || x.t()?.is_contiguous() || x.device().is_cpu() { Ok(x.clone()) } else { x.contiguous() }

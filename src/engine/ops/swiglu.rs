@@ -24,7 +24,7 @@ pub fn forward(gate_up: &Tensor) -> Result<Tensor> {
 pub fn backward(dy: &Tensor, gate_up: &Tensor) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
     if cuda::applies(gate_up) {
-        return Ok(cuda::activation::swiglu_backward(dy, gate_up, false)?.0);
+        return Ok(backward_again(dy.clone(), gate_up.copy()?, false)?.0);
     }
     if !cpu::applies(gate_up) {
         return plain::backward(dy, gate_up);
@@ -43,14 +43,16 @@ pub fn forward_wide(gate_up: &Tensor, room: usize) -> Result<Tensor> {
     forward(gate_up)
 }
 
-/// [`backward`], and what forward gave, if it is wanted again. Rows of `dy` may lie apart on a GPU.
-pub fn backward_again(dy: &Tensor, gate_up: &Tensor, again: bool) -> Result<(Tensor, Option<Tensor>)> {
+/// [`backward`], and what forward gave, if it is wanted again. Takes both whole: on a GPU the gradient takes the place of `gate_up`,
+/// and what forward gave that of `dy`, whose rows may lie apart there.
+pub fn backward_again(dy: Tensor, gate_up: Tensor, again: bool) -> Result<(Tensor, Option<Tensor>)> {
     #[cfg(feature = "cuda")]
-    if cuda::applies(gate_up) {
-        return cuda::activation::swiglu_backward(dy, gate_up, again);
+    if cuda::applies(&gate_up) {
+        cuda::activation::swiglu_backward(&dy, &gate_up, again)?;
+        return Ok((gate_up, again.then_some(dy)));
     }
-    let again = if again { Some(forward(gate_up)?) } else { None };
-    Ok((backward(dy, gate_up)?, again))
+    let again = if again { Some(forward(&gate_up)?) } else { None };
+    Ok((backward(&dy, &gate_up)?, again))
 }
 
 /// The same in candle tensor ops.

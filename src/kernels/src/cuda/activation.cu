@@ -1,7 +1,7 @@
 // GELU (tanh form) and SwiGLU, forward and backward, in f32 between their loads and stores.
 //
-// A block takes 256 V columns of a row, so that rows may lie apart. Backward also writes what forward gave (`again`, unless null), so
-// that forward's result need not be kept.
+// A block takes 256 V columns of a row, so that rows may lie apart. Backward works in place: the gradient takes the place of what forward
+// took, and what forward gave (if `again`) that of its own gradient, so that forward's result need not be kept.
 #include "common.cuh"
 
 __device__ __forceinline__ float gelu(float x) {
@@ -27,14 +27,14 @@ __device__ __forceinline__ float gelu_slope(float x) {
         for (int k = 0; k < V; k++) a.v[k] = gelu(a.v[k]);                                                             \
         a.store(y + row * stride + i);                                                                                 \
     }                                                                                                                  \
-    extern "C" __global__ void gelu_backward##SUFFIX(const T *dy, const T *x, T *dx, T *again, uint32_t width, uint32_t stride) { \
+    extern "C" __global__ void gelu_backward##SUFFIX(T *dy, T *x, uint32_t width, uint32_t stride, uint32_t again) { \
         PLACE(V)                                                                                                       \
         auto a = Lanes<T, V>::load(x + row * width + i), d = Lanes<T, V>::load(dy + row * stride + i);                 \
         for (int k = 0; k < V; k++) d.v[k] *= gelu_slope(a.v[k]);                                                      \
-        d.store(dx + row * width + i);                                                                                 \
+        d.store(x + row * width + i);                                                                                  \
         if (!again) return;                                                                                            \
         for (int k = 0; k < V; k++) a.v[k] = gelu(a.v[k]);                                                             \
-        a.store(again + row * width + i);                                                                              \
+        a.store(dy + row * stride + i);                                                                                \
     }
 EACH_TYPE(GELU)
 
@@ -47,7 +47,7 @@ EACH_TYPE(GELU)
         for (int k = 0; k < V; k++) g.v[k] = g.v[k] / (1.0f + expf(-g.v[k])) * u.v[k];                                 \
         g.store(y + row * stride + i);                                                                                 \
     }                                                                                                                  \
-    extern "C" __global__ void swiglu_backward##SUFFIX(const T *dy, const T *gate_up, T *dx, T *again, uint32_t width, uint32_t stride) { \
+    extern "C" __global__ void swiglu_backward##SUFFIX(T *dy, T *gate_up, uint32_t width, uint32_t stride, uint32_t again) { \
         PLACE(V)                                                                                                       \
         size_t at = row * 2 * width + i;                                                                               \
         auto g = Lanes<T, V>::load(gate_up + at), u = Lanes<T, V>::load(gate_up + at + width);                         \
@@ -60,8 +60,8 @@ EACH_TYPE(GELU)
             g.v[k] = d.v[k] * u.v[k] * slope;                                                                          \
             u.v[k] = d.v[k] * silu;                                                                                    \
         }                                                                                                              \
-        g.store(dx + at);                                                                                              \
-        u.store(dx + at + width);                                                                                      \
-        if (again) y.store(again + row * width + i);                                                                   \
+        g.store(gate_up + at);                                                                                         \
+        u.store(gate_up + at + width);                                                                                 \
+        if (again) y.store(dy + row * stride + i);                                                                      \
     }
 EACH_TYPE(SWIGLU)

@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor, bail};
 
-use super::launch::{Arg, Grid, Image, address, empty, image, lanes, launch, optional, rows, suffix};
+use super::launch::{Grid, Image, address, empty, image, lanes, launch, rows, suffix};
 
 const IMAGE: Image = image!("activation");
 const THREADS: usize = 256;
@@ -17,13 +17,14 @@ pub fn swiglu(gate_up: &Tensor, room: usize) -> Result<Tensor> {
     forward("swiglu", gate_up, gate_up.dim(1)? / 2, room)
 }
 
-/// dy (N, I), whose rows may lie apart -> the gradient of x (N, I), and what forward gave (N, I) if it is wanted again.
-pub fn gelu_backward(dy: &Tensor, x: &Tensor, again: bool) -> Result<(Tensor, Option<Tensor>)> {
+/// The gradient of x (N, I) in its place; and in that of dy (N, I), whose rows may lie apart, what forward gave, if it is wanted `again`.
+pub fn gelu_backward(dy: &Tensor, x: &Tensor, again: bool) -> Result<()> {
     backward("gelu_backward", dy, x, 1, again)
 }
 
-/// dy (N, I), whose rows may lie apart -> the gradient of gate_up (N, 2I), and what forward gave (N, I) if it is wanted again.
-pub fn swiglu_backward(dy: &Tensor, gate_up: &Tensor, again: bool) -> Result<(Tensor, Option<Tensor>)> {
+/// The gradient of gate_up (N, 2I) in its place; and in that of dy (N, I), whose rows may lie apart, what forward gave, if it is wanted
+/// `again`.
+pub fn swiglu_backward(dy: &Tensor, gate_up: &Tensor, again: bool) -> Result<()> {
     backward("swiglu_backward", dy, gate_up, 2, again)
 }
 
@@ -38,20 +39,16 @@ fn forward(kernel: &str, x: &Tensor, width: usize, room: usize) -> Result<Tensor
     Ok(y)
 }
 
-fn backward(kernel: &str, dy: &Tensor, x: &Tensor, halves: usize, again: bool) -> Result<(Tensor, Option<Tensor>)> {
+fn backward(kernel: &str, dy: &Tensor, x: &Tensor, halves: usize, again: bool) -> Result<()> {
     let (n, width) = dy.dims2()?;
     if dy.dtype() != x.dtype() || x.dims() != [n, halves * width] {
         bail!("a gradient {:?} {:?} does not fit {:?} {:?}", dy.dtype(), dy.shape(), x.dtype(), x.shape());
     }
-    let dx = empty(x.shape(), x.dtype(), x.device())?;
-    let again = if again { Some(empty((n, width), x.dtype(), x.device())?) } else { None };
-    let (d, stride) = rows(dy)?;
-    let (from, to, also) = (address(x)?, address(&dx)?, optional(again.as_ref())?);
-    let v = lanes(dy.dtype(), &[width, stride], &[d, from, to, also]);
-    let args: [Arg; 6] = [d, from, to, also, width.into(), stride.into()];
-    // SAFETY: n rows of dy, `stride` apart, and of x, dx and `again`.
-    unsafe { launch(x.device(), &IMAGE, &format!("{kernel}{}", suffix(x.dtype(), v)), grid(n, width, v), &args)? };
-    Ok((dx, again))
+    let ((d, stride), at) = (rows(dy)?, address(x)?);
+    let v = lanes(dy.dtype(), &[width, stride], &[d, at]);
+    let args = [d, at, width.into(), stride.into(), u32::from(again).into()];
+    // SAFETY: n rows of dy, `stride` apart, and of x.
+    unsafe { launch(x.device(), &IMAGE, &format!("{kernel}{}", suffix(x.dtype(), v)), grid(n, width, v), &args) }
 }
 
 fn grid(n: usize, width: usize, v: usize) -> Grid {

@@ -16,7 +16,7 @@ pub struct Parameter<'a> {
     pub p: &'a Tensor,
     pub m: &'a Tensor,
     pub v: &'a Tensor,
-    pub g: &'a Tensor,
+    pub g: Tensor,
     /// `None` where the master itself is computed with.
     pub value: Option<Value<'a>>,
 }
@@ -78,10 +78,10 @@ impl<'a> Batch<'a> {
         let (mut table, mut shares) = (vec![], vec![]);
         for (i, a) in parameters.iter().enumerate() {
             let n = a.p.elem_count();
-            if [a.p, a.m, a.v, a.g].iter().any(|t| t.dtype() != DType::F32 || t.elem_count() != n) {
+            if [a.p, a.m, a.v, &a.g].iter().any(|t| t.dtype() != DType::F32 || t.elem_count() != n) {
                 bail!("a parameter of {:?} has a moment or a gradient that does not fit", a.p.shape());
             }
-            let places = [address(a.p)?, address(a.m)?, address(a.v)?, address(a.g)?];
+            let places = [address(a.p)?, address(a.m)?, address(a.v)?, address(&a.g)?];
             if places.iter().any(|place| place.bits() % 16 != 0) {
                 bail!("a parameter of {:?} does not start at a 16-byte boundary", a.p.shape());
             }

@@ -81,7 +81,8 @@ pub fn backward(dout: &Tensor, qkv: &Tensor, out: &Tensor, lse: &Tensor, lengths
     let parts = if grouped { Some(empty((2, n, heads.query * d), DType::F32, device)?) } else { None };
     let (by_keys, count) = tiles(lengths, ROWS, Cost::OfKeys, device)?;
     let grid = Grid { blocks: (heads.query, count), threads: THREADS, shared: (4 * stage + 2 * ROWS) * d * 2 + 4 * stage * 4 };
-    let args = [&read[..], &[address(&dqkv)?, optional(parts.as_ref())?, address(&by_keys)?], &shape(heads, dout_width), &[n.into()]].concat();
+    let args =
+        [&read[..], &[address(&dqkv)?, optional(parts.as_ref())?, address(&by_keys)?], &shape(heads, dout_width), &[n.into()]].concat();
     // SAFETY: as above; the columns of k and v are written, or all of `parts`.
     unsafe { launch(device, &IMAGE, &format!("attention_backward_kv_{d}"), grid, &args)? };
 
