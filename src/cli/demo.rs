@@ -136,13 +136,13 @@ impl Demo<'_> {
         let config = self.workspace.config(config)?;
         let prepared = Prepared::new(self.workspace, config, self.workspace.templates()?, None)?;
         let steps = prepared.steps();
-        eprintln!("{}\n", report::heading(&format!("{}: {}", prepared.config.name, purpose(prepared.config.method))));
+        say!("{}\n", report::heading(&format!("{}: {}", prepared.config.name, purpose(prepared.config.method))));
         preflight(&prepared, self.workspace, None)?;
         let job = self.job();
         self.engine.send(Command::Load(prepared.load(job)))?;
         let loaded = wait_for_model(&self.engine)?;
         let run = prepared.create_run(&self.workspace.runs(), name, &loaded.device, None)?;
-        eprintln!("run         {} on {}", run.folder.display(), loaded.device);
+        say!("run         {} on {}", run.folder.display(), loaded.device);
         let job = self.job();
         self.engine.send(Command::Train(Box::new(prepared.train(job, &run))))?;
         let ended = follow(&self.engine, 0, steps, false)?;

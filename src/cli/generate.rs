@@ -16,6 +16,7 @@ use crate::run::prepare::find_model;
 use crate::run::prompts::{Prompts, sampling_for, short_id};
 use crate::run::protocol::{self, Command, Event, Generate, Load, Prompt, Sample, Sampling, Tuned};
 use crate::run::{EngineHandle, Priority, Run, Want};
+use crate::ui::prose::visible_lines;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Sample i of a prompt uses seed S + i in every arm. Both arms of a LoRA run are decoded in one batch.
@@ -126,7 +127,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
     let encoder = Encoder::new(&text.tokenizer, config.format, &subject.templates)?;
     let (prompts, texts) = prompts(args, workspace, &encoder, sampling.max_new_tokens, spec.context())?;
     for note in &prompts.notes {
-        eprintln!("{note}");
+        say!("{note}");
     }
     if prompts.fitting.is_empty() {
         bail!("no prompt is left to answer");
@@ -279,7 +280,7 @@ impl Writer<'_> {
                 sample.arm,
                 sample.sample,
                 sample.seed,
-                sample.text.trim()
+                visible_lines(sample.text.trim())
             ),
         };
         std::io::stdout().write_all(line.as_bytes()).context("cannot write to standard output")

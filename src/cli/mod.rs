@@ -1,5 +1,10 @@
 //! The command line: clap definitions, one thin function a subcommand.
 
+/// Prints a line to standard error. Nothing that a file, its name or a model put into it acts on the terminal.
+macro_rules! say {
+    ($($part:tt)*) => { $crate::cli::style::say(&format!($($part)*)) };
+}
+
 mod bench;
 mod check;
 mod completions;
@@ -9,6 +14,7 @@ mod encode;
 mod generate;
 mod init;
 mod interrupt;
+mod offline;
 mod precision;
 mod progress;
 mod report;
@@ -24,6 +30,7 @@ use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::Workspace;
+use crate::ui::prose::visible_lines;
 
 /// Teach a language model a writer's voice.
 #[derive(Debug, Parser)]
@@ -32,6 +39,10 @@ struct Args {
     /// The workspace: a folder with pairs/, configs/ and runs/ [default: the nearest folder upward that has pairs/ and configs/]
     #[arg(long, global = true, value_name = "DIR", env = "VOICETUNE_WORKSPACE")]
     workspace: Option<PathBuf>,
+
+    /// Refuse every connection to another machine, of this process and those it starts
+    #[arg(long, global = true, env = "VOICETUNE_OFFLINE", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
+    offline: bool,
 
     /// Without one, the interface opens
     #[command(subcommand)]
@@ -81,13 +92,16 @@ pub fn main() -> ExitCode {
         Ok(Outcome::Problems) => ExitCode::from(1),
         Ok(Outcome::Usage) => ExitCode::from(2),
         Err(error) => {
-            eprintln!("{} {error:#}", style::error_prefix());
+            eprintln!("{} {}", style::error_prefix(), visible_lines(&format!("{error:#}")));
             ExitCode::from(1)
         }
     }
 }
 
 fn dispatch(args: Args) -> Result<Outcome> {
+    if args.offline {
+        offline::enforce()?;
+    }
     let workspace = || Workspace::find(args.workspace.as_deref());
     let Some(command) = &args.command else { return open_interface(&workspace) };
     match command {

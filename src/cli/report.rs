@@ -46,7 +46,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
     let rubric = workspace.rubric()?;
     // All they add is what each prompt is about.
     let canaries = workspace.canaries().unwrap_or_else(|error| {
-        eprintln!("note: {error}");
+        say!("note: {error}");
         vec![]
     });
     let report = Report::of(&Sources { runs: &runs, pairs: &pairs, rubric: &rubric, canaries: &canaries, made: &now() })?;

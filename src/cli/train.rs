@@ -87,7 +87,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
     engine.send(Command::Load(prepared.load(LOADING)))?;
     let loaded = wait_for_model(&engine)?;
     if interrupt::is_stopping() {
-        eprintln!("stopped before the first step: nothing was written");
+        say!("stopped before the first step: nothing was written");
         return Ok(Outcome::Problems);
     }
     let run = match resumed {
@@ -97,7 +97,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
             prepared.create_run(&workspace.runs(), &name, &loaded.device, args.adapter_init.as_deref())?
         }
     };
-    eprintln!("run         {} on {}", run.folder.display(), loaded.device);
+    say!("run         {} on {}", run.folder.display(), loaded.device);
     let job = Train {
         adapter_init: args.adapter_init.clone(),
         resume_from,
@@ -146,7 +146,7 @@ fn check_steps(args: &Args, resume_from: usize, steps: usize) -> Result<()> {
 pub(super) fn preflight(prepared: &Prepared, workspace: &Workspace, last_step: Option<usize>) -> Result<()> {
     let found = Preflight::of(prepared, &survey(Want::Auto)?, &workspace.runs(), last_step);
     for line in found.lines() {
-        eprintln!("{line}");
+        say!("{line}");
     }
     match found.findings.iter().find(|finding| finding.level == preflight::Level::Blocker) {
         Some(blocker) => bail!("{}: {}", blocker.fact.topic(), blocker.fact.words().join("; ")),
@@ -205,24 +205,23 @@ pub(super) fn conclude(run: &Run, ended: Ended, last_step: usize, steps: usize) 
     let resume = format!("`voicetune train --resume {name}` goes on");
     match ended.outcome {
         protocol::Outcome::Failed => {
-            let saved = checkpoints.list()?.last().map_or(String::new(), |c| format!(" ({resume} at step {})", c.step));
-            bail!("{name}: {}{saved}", ended.error.unwrap_or_default())
+            bail!("{name}: {}", ended.error.unwrap_or_default())
         }
         protocol::Outcome::Stopped => {
             match checkpoints.list()?.last() {
-                Some(checkpoint) => eprintln!("stopped after step {}; {resume}", checkpoint.step),
-                None => eprintln!("stopped before the first step was done: there is no checkpoint, so start again"),
+                Some(checkpoint) => say!("stopped after step {}; {resume}", checkpoint.step),
+                None => say!("stopped before the first step was done: there is no checkpoint, so start again"),
             }
             Ok(Outcome::Problems)
         }
         protocol::Outcome::Finished => {
             if let Some(error) = ended.error {
-                eprintln!("note: {error}");
+                say!("note: {error}");
             }
             let seconds = crate::run::log::History::read(&run.folder)?.steps.iter().map(|s| s.ms).sum::<f64>() / 1000.0;
-            eprintln!("finished    {last_step} steps in {}; result: {}", duration(seconds), checkpoints.result()?.path.display());
+            say!("finished    {last_step} steps in {}; result: {}", duration(seconds), checkpoints.result()?.path.display());
             if last_step < steps {
-                eprintln!("            still to do: {}; {resume}", counted(steps - last_step, "step"));
+                say!("            still to do: {}; {resume}", counted(steps - last_step, "step"));
             }
             Ok(Outcome::Done)
         }

@@ -70,6 +70,7 @@ const KEYS: &[(&str, Kind)] = &[
     ("sample_every", Kind::WordOrSteps(&["epoch", "never"])),
     ("checkpoint_every", Kind::Whole),
     ("keep_best", Kind::Word(&["validation", "last"])),
+    ("keep_checkpoints", Kind::Whole),
 ];
 
 /// The shipped config whose comments explain the keys; every key has its default there.

@@ -46,7 +46,7 @@ struct RawSampling {
 }
 
 /// An empty text gives the defaults.
-pub(super) fn parse(text: &str) -> Result<Sampling, Fault> {
+pub fn parse(text: &str) -> Result<Sampling, Fault> {
     let raw: RawSampling = yaml::parse(text)?;
     Ok(Sampling {
         temperature: raw
@@ -57,14 +57,14 @@ pub(super) fn parse(text: &str) -> Result<Sampling, Fault> {
         repetition_penalty: raw
             .repetition_penalty
             .within("repetition_penalty", 1.1, "above 0; 1 turns it off", |&penalty| penalty.is_finite() && penalty > 0.0)?,
-        max_new_tokens: raw.max_new_tokens.within("max_new_tokens", 1024, "1 or more", |&n| n >= 1)?,
+        max_new_tokens: raw.max_new_tokens.within("max_new_tokens", 1024, "from 1 to 16,777,216", |n| (1..=1 << 24).contains(n))?,
         max_new_tokens_by_model: raw.max_new_tokens_by_model.within(
             "max_new_tokens_by_model",
             default_by_model(),
             "1 or more for each model",
             |map| map.values().all(|&n| n >= 1),
         )?,
-        samples: raw.samples.within("samples", 5, "1 or more", |&n| n >= 1)?,
+        samples: raw.samples.within("samples", 5, "from 1 to 10,000", |n| (1..=10_000).contains(n))?,
         seed: raw.seed.or(42),
     })
 }

@@ -3,6 +3,7 @@
 pub mod batch;
 mod encode;
 mod gauge;
+mod guard;
 mod model_text;
 mod set;
 mod split;

@@ -11,7 +11,7 @@ use super::layout::{Init, Layout, Linear, Slot, TensorSpec};
 use super::params::{self, ParamId, Params};
 use super::projection::{Adapter, AdapterPart, Projection};
 use super::weights::{self, Source, Store};
-use crate::config::Lora;
+use crate::config::{Lora, bounded};
 
 /// PEFT's prefix before a model's own module names.
 const PREFIX: &str = "base_model.model.";
@@ -54,8 +54,8 @@ impl AdapterConfig {
     /// Names what the engine does not compute.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("adapter_config.json");
-        let text =
-            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}; is this a PEFT adapter folder?", path.display()))?;
+        let text = bounded::read_text(&path, bounded::CONFIG)
+            .with_context(|| format!("cannot read {}; is this a PEFT adapter folder?", path.display()))?;
         let config = Self::parse(&text);
         config.with_context(|| format!("{} cannot be used", path.display()))
     }

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use candle_core::Device;
 
 use super::checkpoint::Checkpoints;
+use super::fault::{DeviceFault, Faults, Injected};
 use super::inbox::Inbox;
 use super::log::{History, Log};
 use super::priority::Priority;
@@ -31,6 +32,15 @@ pub struct EngineHandle {
 impl EngineHandle {
     /// Starts the thread. Its handle can be given to a thread that passes the events on, while others send by [`Self::commands`].
     pub fn spawn(want: Want, priority: Priority) -> Result<EngineHandle> {
+        EngineHandle::start(want, priority, Faults::default())
+    }
+
+    /// For tests: an engine that suffers a fault which this machine may have no device for.
+    pub fn spawn_with_fault(want: Want, fault: Injected) -> Result<EngineHandle> {
+        EngineHandle::start(want, Priority::Normal, Faults(Some(fault)))
+    }
+
+    fn start(want: Want, priority: Priority, faults: Faults) -> Result<EngineHandle> {
         let (commands, inbox) = channel();
         let (outbox, events) = channel();
         let thread = thread::Builder::new()
@@ -38,7 +48,7 @@ impl EngineHandle {
             .stack_size(STACK)
             .spawn(move || {
                 priority.apply();
-                serve(want, Inbox::new(inbox), &Outbox(outbox));
+                serve(want, Inbox::new(inbox, faults), &Outbox(outbox));
             })
             .context("the engine thread cannot be started")?;
         Ok(EngineHandle { commands, events, thread: Some(thread) })
@@ -104,7 +114,7 @@ fn serve(want: Want, mut inbox: Inbox, outbox: &Outbox) {
     while let Some(command) = inbox.next() {
         match command {
             Command::Load(load) => serve_load(&load, want, &mut device, &mut slot, outbox),
-            Command::Train(train) => serve_train(&train, &mut slot, &mut inbox, outbox),
+            Command::Train(train) => serve_train(&train, &mut device, &mut slot, &mut inbox, outbox),
             Command::Generate(job) => serve_generate(&job, &mut slot, &mut inbox, outbox),
             Command::Stop { .. } | Command::Quit => {} // the inbox keeps these to itself
         }
@@ -130,7 +140,7 @@ fn serve_load(load: &Load, want: Want, device: &mut Option<Device>, slot: &mut O
     }
 }
 
-fn serve_train(job: &Train, slot: &mut Option<Slot>, inbox: &mut Inbox, outbox: &Outbox) {
+fn serve_train(job: &Train, device: &mut Option<Device>, slot: &mut Option<Slot>, inbox: &mut Inbox, outbox: &Outbox) {
     let log = match Log::open(&job.run) {
         Ok(log) => log,
         Err(error) => return outbox.send(job.job, Event::Ended(failed(&error))),
@@ -140,8 +150,16 @@ fn serve_train(job: &Train, slot: &mut Option<Slot>, inbox: &mut Inbox, outbox: 
     let mut ended = match outcome {
         Ok(outcome) => Ended::now(outcome, None),
         Err(error) => {
-            *slot = None; // its weights are in no known state
-            failed(&error)
+            let fault = DeviceFault::of(&error);
+            let lost = (fault == Some(DeviceFault::Lost)).then(|| device.take());
+            // Its weights are in no known state. What lies on a lost device may fail once more when it is given back.
+            let slot = slot.take();
+            guard(|| {
+                drop((slot, lost));
+                Ok(())
+            })
+            .ok();
+            failed(&in_words(job, error, fault))
         }
     };
     if let Err(error) = summarise(job, &ended) {
@@ -177,6 +195,20 @@ fn summarise(job: &Train, ended: &Ended) -> Result<()> {
     history.fold(Event::Ended(ended.clone()));
     let result = Checkpoints::of(&job.run).result().ok();
     journal::summarise(&job.run, &history, result.map(|checkpoint| checkpoint.step))
+}
+
+/// Why a run failed, and what is left of it.
+fn in_words(job: &Train, error: anyhow::Error, fault: Option<DeviceFault>) -> anyhow::Error {
+    let error = match fault {
+        Some(fault) => error.context(fault.words(&job.config)),
+        None => error,
+    };
+    let run = job.run.file_name().unwrap_or_default().to_string_lossy();
+    let left = match Checkpoints::of(&job.run).list().unwrap_or_default().last() {
+        Some(last) => format!("the checkpoint of step {} is whole, and `voicetune train --resume {run}` goes on from it", last.step),
+        None => "there is no checkpoint yet".into(),
+    };
+    anyhow!("{error:#} ({left})")
 }
 
 fn failed(error: &anyhow::Error) -> Ended {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::{Receiver, TryRecvError};
 
+use super::fault::Faults;
 use super::protocol::{Command, Generate, Job};
 
 #[derive(Debug)]
@@ -11,11 +12,13 @@ pub(super) struct Inbox {
     waiting: VecDeque<Command>,
     stopped: BTreeSet<Job>,
     quit: bool,
+    /// What training is to suffer; nothing outside tests.
+    pub(super) faults: Faults,
 }
 
 impl Inbox {
-    pub(super) fn new(receiver: Receiver<Command>) -> Inbox {
-        Inbox { receiver, waiting: VecDeque::new(), stopped: BTreeSet::new(), quit: false }
+    pub(super) fn new(receiver: Receiver<Command>, faults: Faults) -> Inbox {
+        Inbox { receiver, waiting: VecDeque::new(), stopped: BTreeSet::new(), quit: false, faults }
     }
 
     /// The next command; waits for it. `None` when the thread is to end: it was told to quit, or nobody can tell it anything more.

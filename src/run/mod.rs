@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod checkpoint;
 mod engine_thread;
+pub mod fault;
 pub mod folder;
 pub mod follow;
 mod generate;

@@ -1,15 +1,15 @@
 //! `runs/<run>/verdicts.jsonl`: appended line by line, each forced to disk, and never rewritten. A correction is a later line.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs;
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use super::{ArmName, Line, Pick, Verdict};
+use crate::config::bounded;
 use crate::pairs::{Level, Problem};
-use crate::run::private;
+use crate::run::private::{self, Torn};
 
 const FILE: &str = "verdicts.jsonl";
 
@@ -44,7 +44,7 @@ pub fn read<'n>(runs: &Path, names: impl IntoIterator<Item = &'n str>) -> Verdic
     let mut found = Found::default();
     for name in names {
         let shown = PathBuf::from("runs").join(name).join(FILE);
-        match fs::read(runs.join(name).join(FILE)) {
+        match bounded::read(&runs.join(name).join(FILE), bounded::RECORDS) {
             Ok(bytes) => found.file(&shown, &bytes),
             Err(e) if e.kind() == ErrorKind::NotFound => {}
             Err(e) => found.problems.push(problem(&shown, None, format!("cannot be read: {e}"))),
@@ -53,32 +53,20 @@ pub fn read<'n>(runs: &Path, names: impl IntoIterator<Item = &'n str>) -> Verdic
     found.standing()
 }
 
+impl Verdicts {
+    /// What the contents of one file say; `file` stands in problems.
+    pub fn parse(file: &Path, bytes: &[u8]) -> Verdicts {
+        let mut found = Found::default();
+        found.file(file, bytes);
+        found.standing()
+    }
+}
+
 fn append_line(run: &Path, line: &Line) -> Result<()> {
     let path = run.join(FILE);
     let shown = || format!("{}: the verdict cannot be written; see to the disk and give it again", path.display());
-    let mut file = private::append(&path)?;
-    file.lock().with_context(shown)?;
-    let mut bytes = serde_json::to_vec(line).with_context(shown)?;
-    bytes.push(b'\n');
     // What a crash has torn stays as it is; the next verdict starts on a line of its own.
-    if !ends_with_line_feed(&path).with_context(shown)? {
-        bytes.insert(0, b'\n');
-    }
-    file.write_all(&bytes).with_context(shown)?;
-    file.sync_all().with_context(shown)?;
-    private::sync_parent(&path)
-}
-
-/// Also of an empty file.
-fn ends_with_line_feed(path: &Path) -> std::io::Result<bool> {
-    let mut file = fs::File::open(path)?;
-    if file.seek(SeekFrom::End(0))? == 0 {
-        return Ok(true);
-    }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
+    private::append_line(&path, &serde_json::to_vec(line).with_context(shown)?, Torn::Keep).with_context(shown)
 }
 
 fn problem(file: &Path, line: Option<usize>, message: String) -> Problem {

@@ -4,5 +4,5 @@ mod glyph;
 pub mod lanes;
 mod wrap;
 
-pub use glyph::{Glyph, glyph, visible};
+pub use glyph::{Glyph, glyph, visible, visible_lines};
 pub use wrap::{Line, fitted, width, wrap};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 
 use super::figures::Figures;
-use crate::config::{Config, Workspace};
+use crate::config::{Config, Workspace, bounded};
 use crate::pairs::{self, Split, Status};
 use crate::run::checkpoint::Checkpoints;
 use crate::run::preflight::{Level, Preflight};
@@ -144,7 +144,7 @@ fn list(workspace: &Workspace, summaries: &mut Summaries) -> Result<Listing> {
     for path in workspace.training_configs()? {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         // A file that cannot be read is one with an error, which the config's own reader words.
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let text = bounded::read_text(&path, bounded::PROSE).unwrap_or_default();
         listing.configs.push(Listed { config: workspace.config(&name).map_err(|error| error.to_string()), name, text });
     }
     listing.configs.sort_by(|a, b| a.name.cmp(&b.name));
