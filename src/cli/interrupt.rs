@@ -30,8 +30,3 @@ fn on_signal(commands: Sender<Command>, command: Command, consequence: &'static 
     })
     .context("Ctrl-C cannot be caught")
 }
-
-/// Whether a signal came.
-pub fn is_stopping() -> bool {
-    STOPPING.load(Ordering::SeqCst)
-}
