@@ -43,7 +43,7 @@ fn a_run_goes_on_when_its_terminal_is_left_suspended_or_lost() {
     pty.press(ENTER);
     pty.wait_for("Start a run", SOON);
     pty.press(ENTER);
-    pty.wait_for("training zz-long · step", SOON);
+    pty.wait_until("the first step", SOON, |screen| shown(screen) > 0);
     pty.press("q");
     pty.wait_for("Leave; the run goes on", SOON);
     assert!(pty.has("Leave voicetune?") && pty.has("zz-long is training") && pty.has("Stay"), "{}", pty.text());

@@ -146,10 +146,10 @@ impl Demo<'_> {
         eprintln!("run         {} on {}", run.folder.display(), loaded.device);
         let job = self.job();
         self.engine.send(Command::Train(Box::new(prepared.train(job, &run))))?;
-        let mut show = Show::new(0, None, false);
+        let mut show = Show::new(None, false);
         let ended = loop {
             let event = self.engine.next()?.event;
-            show.event(&event)?;
+            show.event(&event, false)?;
             if let Event::Ended(ended) = event {
                 break ended;
             }

@@ -122,7 +122,11 @@ fn dispatch(args: Args) -> Result<Outcome> {
 /// The interface needs a terminal for both its keys and its screens.
 fn open_interface(workspace: &dyn Fn() -> Result<Workspace>) -> Result<Outcome> {
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        let names: Vec<String> = Args::command().get_subcommands().filter(|command| !command.is_hide_set()).map(|command| command.get_name().to_owned()).collect();
+        let names: Vec<String> = Args::command()
+            .get_subcommands()
+            .filter(|command| !command.is_hide_set())
+            .map(|command| command.get_name().to_owned())
+            .collect();
         eprintln!(
             "{} the interface needs a terminal; without one, use a command: {}\n\nFor more, try `voicetune --help`.",
             style::error_prefix(),

@@ -9,20 +9,24 @@ use crate::run::protocol::{Event, Step};
 
 #[derive(Debug)]
 pub struct Show {
+    /// Begins with the first step that is made while it is shown: its rate is of those alone.
     progress: Option<Progress>,
-    /// Steps before this one are not counted.
+    /// The step that the next one is counted from.
     from: usize,
     /// The last step that is waited for; `None` is the last of all epochs.
     last: Option<usize>,
+    /// Of all epochs, once the run has said it.
+    steps: usize,
     json: bool,
 }
 
 impl Show {
-    pub fn new(from: usize, last: Option<usize>, json: bool) -> Show {
-        Show { progress: None, from, last, json }
+    pub fn new(last: Option<usize>, json: bool) -> Show {
+        Show { progress: None, from: 0, last, steps: 0, json }
     }
 
-    pub fn event(&mut self, event: &Event) -> Result<()> {
+    /// `is_past`: it happened before anyone looked.
+    pub fn event(&mut self, event: &Event, is_past: bool) -> Result<()> {
         if self.json && event.is_logged() {
             let mut line = serde_json::to_string(event).context("an event cannot be written as JSON")?;
             line.push('\n');
@@ -31,20 +35,18 @@ impl Show {
         }
         match event {
             Event::Started(started) => {
-                if let Some(progress) = self.progress.take() {
-                    progress.finish();
-                }
-                let last = self.last.map_or(started.steps, |last| last.min(started.steps));
-                let progress = Progress::new("step", started.from_step.max(self.from) as u64, last as u64);
+                self.finish();
+                (self.from, self.steps) = (started.from_step, started.steps);
                 if started.from_step > 0 {
-                    progress.note(&format!("resumed     after step {}", started.from_step));
+                    self.note(&format!("resumed     after step {}", started.from_step));
                 }
-                self.progress = Some(progress);
             }
+            Event::Step(step) if is_past => self.from = step.step,
             Event::Step(step) => {
-                if let Some(progress) = &mut self.progress {
-                    progress.set(step.step as u64, &in_words(step));
-                }
+                let last = self.last.map_or(self.steps, |last| last.min(self.steps));
+                let from = self.from;
+                let progress = self.progress.get_or_insert_with(|| Progress::new("step", from as u64, last as u64));
+                progress.set(step.step as u64, &in_words(step));
             }
             Event::Eval(e) => self.note(&format!("step {}: validation loss {:.4}", e.step, e.loss)),
             Event::Saved(s) => self.note(&format!("step {}: saved {}", s.step, s.checkpoint)),

@@ -115,7 +115,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
         }
     };
     eprintln!("run         {}", run.folder.display());
-    let ended = training.follow(&run, follow, resume_from)?;
+    let ended = training.follow(&run, follow)?;
     let last_step = args.max_steps.map_or(steps, |n| (n as usize).min(steps));
     conclude(&run, ended, last_step, steps)
 }
@@ -195,8 +195,8 @@ impl Training<'_> {
     }
 
     /// Shows the run until its end.
-    fn follow(&mut self, run: &Run, follow: Option<Follow>, from: usize) -> Result<Ended> {
-        let show = Show::new(from, self.args.max_steps.map(|n| n as usize), self.args.json);
+    fn follow(&mut self, run: &Run, follow: Option<Follow>) -> Result<Ended> {
+        let show = Show::new(self.args.max_steps.map(|n| n as usize), self.args.json);
         let mut watch = Watch::new(follow.unwrap_or_else(|| Follow::new(&run.folder)), show);
         loop {
             // Asked for before the log is read: what is logged before the end is not missed.

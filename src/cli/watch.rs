@@ -43,24 +43,26 @@ pub struct Watch {
     follow: Follow,
     show: Show,
     ended: Option<Ended>,
+    has_looked: bool,
 }
 
 impl Watch {
     /// What the log has been read of is not shown.
     pub fn new(follow: Follow, show: Show) -> Watch {
-        Watch { follow, show, ended: None }
+        Watch { follow, show, ended: None, has_looked: false }
     }
 
     /// Shows what was added; returns the end, where the log has one.
     pub fn look(&mut self) -> Result<Option<Ended>> {
         for event in self.follow.poll()? {
-            self.show.event(&event)?;
+            self.show.event(&event, !self.has_looked)?;
             match event {
                 Event::Started(_) => self.ended = None,
                 Event::Ended(ended) => self.ended = Some(ended),
                 _ => {}
             }
         }
+        self.has_looked = true;
         Ok(self.ended.clone())
     }
 
@@ -75,7 +77,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
         None => latest(workspace)?,
     };
     eprintln!("run         {}", run.folder.display());
-    let mut watch = Watch::new(Follow::new(&run.folder), Show::new(0, None, args.json));
+    let mut watch = Watch::new(Follow::new(&run.folder), Show::new(None, args.json));
     let mut looks_without_life = 0;
     let ended = loop {
         // Asked for before the log is read: what is logged before the end is not missed.

@@ -9,7 +9,7 @@ use super::run_support::worker::{end_of, ended, is_worker_there, wait_until};
 use super::run_support::{Sample, exact_history};
 use voicetune::run::protocol::{Eval, Outcome, Step};
 
-const STEPS: &str = "120";
+const STEPS: &str = "60";
 /// For a viewer to be gone once its terminal is. It takes milliseconds; other tests may have the processor.
 const SOON: Duration = Duration::from_secs(20);
 
