@@ -91,6 +91,9 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
         // A run that was just made has a moment to begin.
         if looks_without_life > 4 {
             watch.finish();
+            if watch.follow.history().started.is_none() {
+                bail!("{}: was made and has not been trained; start a new run", run.folder_name());
+            }
             bail!("{}: {}", run.folder_name(), died(workspace, Some(&run)));
         }
         thread::sleep(LOOK);
