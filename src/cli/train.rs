@@ -101,7 +101,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
         None => Link::open_or_start(workspace)?,
     };
     // What is logged from now on is of this order.
-    let follow = resumed.as_ref().map(|run| caught_up(run)).transpose()?;
+    let follow = resumed.as_ref().map(caught_up).transpose()?;
     link.catch_signals()?;
     let ticket = link.order(order(args, &prepared, resumed.as_ref())?.into())?;
     let mut training = Training { args, workspace, link, ticket, is_stopping: false };
@@ -143,7 +143,7 @@ fn caught_up(run: &Run) -> Result<Follow> {
 
 /// What became of an order.
 enum Begun {
-    Run(Run),
+    Run(Box<Run>),
     /// It waits, and with `--detach` is left to that.
     Waiting,
     /// It was stopped before.
@@ -173,7 +173,7 @@ impl Training<'_> {
                 Some(TrainingState { stage: Stage::Ended, outcome: None, error: Some(error), .. }) => bail!("{error}"),
                 Some(TrainingState { stage: Stage::Ended, is_cancelled: true, .. }) => return Ok(Begun::Cancelled),
                 Some(TrainingState { stage: Stage::Training | Stage::Stopping | Stage::Ended, run: Some(run), .. }) => {
-                    return Run::open(run).map(Begun::Run);
+                    return Ok(Begun::Run(Box::new(Run::open(run)?)));
                 }
                 Some(_) => {}
                 None if !self.link.state.queue.iter().any(|waiting| waiting.ticket == self.ticket) => {

@@ -188,7 +188,7 @@ impl Work {
     }
 
     /// The run whose log is shown.
-    pub fn run(&self) -> Option<&Path> {
+    fn run(&self) -> Option<&Path> {
         self.training.as_ref()?.run.as_deref()
     }
 
