@@ -14,13 +14,17 @@ mod encode;
 mod generate;
 mod init;
 mod interrupt;
+mod link;
 mod offline;
 mod precision;
 mod progress;
 mod report;
 mod score;
+mod show;
+mod stop;
 mod style;
 mod train;
+mod watch;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -61,6 +65,10 @@ enum Command {
     Encode(encode::Args),
     /// Fine-tune a model on the ready pairs, or go on with a run
     Train(Box<train::Args>),
+    /// Show how a run goes, live or as it was
+    Watch(watch::Args),
+    /// End the run that trains after its step, with a checkpoint
+    Stop(stop::Args),
     /// Draw samples from a run, base and fine-tuned side by side
     Generate(generate::Args),
     /// Log-probabilities of a text's tokens under a model
@@ -73,6 +81,9 @@ enum Command {
     Bench(bench::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
+    /// The process that trains, as the other commands start it
+    #[command(hide = true)]
+    Worker,
 }
 
 /// How a command ended when it did not fail: exit 0, or 1 where the work found problems.
@@ -111,18 +122,25 @@ fn dispatch(args: Args) -> Result<Outcome> {
         Command::Check(args) => check::run(args, &workspace()?),
         Command::Encode(args) => encode::run(args, &workspace()?),
         Command::Train(args) => train::run(args, &workspace()?),
+        Command::Watch(args) => watch::run(args, &workspace()?),
+        Command::Stop(args) => stop::run(args, &workspace()?),
         Command::Generate(args) => generate::run(args, &workspace()?),
         Command::Score(args) => score::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Report(args) => report::run(args, &workspace()?),
         Command::Completions(args) => completions::run(args),
+        Command::Worker => crate::run::worker::main(&workspace()?).map(|()| Outcome::Done),
     }
 }
 
 /// The interface needs a terminal for both its keys and its screens.
 fn open_interface(workspace: &dyn Fn() -> Result<Workspace>) -> Result<Outcome> {
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        let names: Vec<String> = Args::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        let names: Vec<String> = Args::command()
+            .get_subcommands()
+            .filter(|command| !command.is_hide_set())
+            .map(|command| command.get_name().to_owned())
+            .collect();
         eprintln!(
             "{} the interface needs a terminal; without one, use a command: {}\n\nFor more, try `voicetune --help`.",
             style::error_prefix(),

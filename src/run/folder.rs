@@ -88,8 +88,11 @@ impl Run {
         }
         let mut found = vec![];
         for entry in fs::read_dir(runs).with_context(|| format!("{}: cannot be listed", runs.display()))? {
-            let path = entry.with_context(|| format!("{}: cannot be listed", runs.display()))?.path();
-            if path.join("manifest.yaml").is_file()
+            let entry = entry.with_context(|| format!("{}: cannot be listed", runs.display()))?;
+            let path = entry.path();
+            // One that is being made has another name until it is whole.
+            if !entry.file_name().as_encoded_bytes().starts_with(b".")
+                && path.join("manifest.yaml").is_file()
                 && let Ok(run) = Run::open(&path)
             {
                 found.push(run);

@@ -1,4 +1,4 @@
-//! Runs: the engine thread, the training loop, checkpoints and the event log.
+//! Runs: the engine thread, the training loop, checkpoints, the event log, and the worker process that all of it lives in.
 
 pub mod advice;
 pub mod checkpoint;
@@ -24,6 +24,8 @@ pub mod resume;
 mod slot;
 pub mod summary;
 mod train;
+pub mod work;
+pub mod worker;
 
 pub use engine_thread::EngineHandle;
 pub use folder::Run;

@@ -1,6 +1,8 @@
 //! A workspace with eight short pairs and two tiny models with random weights, in a temporary folder.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod worker;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

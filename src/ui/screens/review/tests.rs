@@ -7,14 +7,15 @@ use ratatui::layout::Rect;
 
 use super::shelf::{Arm as ShelfArm, Kind, Prompt, ReadRun, Shelf, Text};
 use super::*;
-use crate::config::{Precision, Workspace};
-use crate::hub::{ModelFiles, Search};
+use crate::config::Workspace;
 use crate::review::verdict::{ArmName, Outcome, Pick, Verdict, Verdicts};
-use crate::run::protocol::{self, Arm, Event, Finish, Load, Message, Sampling};
+use crate::run::protocol::{self, Arm, Finish, Sampling};
+use crate::run::work::{ReadingState, State, Waiting};
+use crate::run::worker::Report;
 use crate::ui::message::Io;
 use crate::ui::settings::{Settings, ThemeChoice};
 use crate::ui::theme::{Depth, Theme};
-use crate::ui::work::{Order, ReadOrder, ReadPlan, Work};
+use crate::ui::work::{Order, ReadOrder, Work};
 
 const SAMPLING: Sampling = Sampling { temperature: 0.8, top_p: 0.9, top_k: 50, repetition_penalty: 1.1, max_new_tokens: 200 };
 
@@ -274,30 +275,18 @@ fn every_run_is_asked_what_it_lacks() {
 fn writing(shelf: &Shelf, base: &str, tuned: &str) -> Work {
     let mut work = Work::default();
     let id = &shelf.prompts[2].id;
-    for run in &shelf.runs {
-        let order = ReadOrder {
-            run: run.folder.clone(),
-            arms: vec![Arm::Base, Arm::Tuned],
-            prompts: vec![(id.clone(), "What?".into())],
-            samples: None,
-            temperature: None,
-        };
-        work.order(order.into());
-    }
-    let files = ModelFiles::resolve("pocket:llama", "main", &Search::from_env(Path::new("."))).unwrap();
-    let plan = ReadPlan {
-        key: crate::ui::work::Key { run: shelf.runs[0].folder.clone(), checkpoint: PathBuf::new() },
-        load: Load { job: 0, files, precision: Precision::F32, tuned: None },
-        prompts: vec![protocol::Prompt { id: id.clone(), ids: vec![1] }],
-        notes: vec![],
-        seeds: vec![42, 43, 44],
-        sampling: SAMPLING,
-        step: 20,
+    let order = |run: &ReadRun| ReadOrder {
+        run: run.folder.clone(),
+        arms: vec![Arm::Base, Arm::Tuned],
+        prompts: vec![(id.clone(), "What?".into())],
+        samples: None,
+        temperature: None,
     };
-    work.on_done(crate::ui::work::Done::Planned { job: 1, plan: Ok(Box::new(plan)) });
+    let reading = ReadingState { prompt: Some(id.clone()), total: 6, ..ReadingState::new(order(&shelf.runs[0])) };
+    let queue = shelf.runs[1..].iter().map(|run| Waiting { ticket: 2, order: order(run).into() }).collect();
+    work.on_report(Report::State(Box::new(State { reading: Some(reading), queue, ..State::default() })));
     for (arm, text) in [(Arm::Base, base), (Arm::Tuned, tuned)] {
-        let text = protocol::Text { prompt: id.clone(), arm, sample: 0, text: text.into() };
-        work.on_message(Message { job: 1, event: Event::Text(text) });
+        work.on_report(Report::Text(protocol::Text { prompt: id.clone(), arm, sample: 0, text: text.into() }));
     }
     work
 }

@@ -52,7 +52,7 @@ pub(super) fn view_now(train: &Train, frame: &mut Frame, area: Rect, shared: &Sh
     let Some(training) = shared.work.training() else { return };
     let folder = training.run.as_ref().and_then(|run| run.file_name());
     let waiting = match training.stage {
-        _ if training.is_cancelled() && training.stage != Stage::Ended => {
+        _ if training.is_cancelled && training.stage != Stage::Ended => {
             Some("Stopping: what is under way is waited for; nothing was trained.")
         }
         Stage::Preparing => Some("Preparing: the pairs are read and tokenised."),
@@ -69,7 +69,7 @@ pub(super) fn view_now(train: &Train, frame: &mut Frame, area: Rect, shared: &Sh
             _ => stage_word(training),
         },
         waiting: waiting.map(Into::into),
-        error: training.error.as_deref(),
+        error: training.error.as_deref().or(training.log_error.as_deref()),
         sample: train.sample,
         scroll: train.scroll,
     };

@@ -63,6 +63,8 @@ pub struct Train {
     scroll: usize,
     /// To go on with as soon as it is known.
     resume: Option<PathBuf>,
+    /// The writer has done something here: the cursor is theirs.
+    has_acted: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -114,6 +116,7 @@ impl Default for Train {
             sample: None,
             scroll: 0,
             resume: None,
+            has_acted: false,
         }
     }
 }
@@ -129,6 +132,7 @@ impl Screen for Train {
     }
 
     fn act(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
+        self.has_acted = true;
         if self.ask.is_some() {
             return self.act_on_ask(action, shared);
         }
@@ -176,6 +180,7 @@ impl Screen for Train {
     }
 
     fn on_mouse(&mut self, mouse: MouseEvent, area: Rect, shared: &Shared) -> Vec<Effect> {
+        self.has_acted = true;
         let (list, detail) = self.areas(area);
         let at = Position::new(mouse.column, mouse.row);
         let step = match mouse.kind {
@@ -235,6 +240,10 @@ impl Screen for Train {
         match news {
             News::Training => {
                 self.now_is_old = true;
+                // Whoever comes to look finds the run that trains under the cursor.
+                if !self.has_acted && shared.work.is_training() && self.listing.is_some() {
+                    self.pick = Pick::Now;
+                }
                 // Steps wait for the tick; all else is shown at once.
                 let is_stepping = shared.work.training().is_some_and(|training| training.stage == Stage::Training);
                 if !is_stepping || self.now.steps == 0 {

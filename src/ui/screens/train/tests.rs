@@ -13,6 +13,8 @@ use crate::run::log::History;
 use crate::run::preflight::Level;
 use crate::run::protocol::{Ended, Eval, Event, Finish, Outcome, Sample, Saved, Started, Step};
 use crate::run::summary::State;
+use crate::run::work;
+use crate::run::worker::{Report, Request};
 use crate::ui::keys::Keymap;
 use crate::ui::message::Io;
 use crate::ui::settings::{Settings, ThemeChoice};
@@ -23,6 +25,8 @@ use crate::ui::work::{Order, TrainOrder, Work};
 struct Bench {
     train: Train,
     shared: Shared,
+    /// The worker's queue.
+    worker: work::Work,
 }
 
 impl Bench {
@@ -36,7 +40,7 @@ impl Bench {
             work: Work::default(),
             clipboard: String::new(),
         };
-        let mut bench = Bench { train: Train::default(), shared };
+        let mut bench = Bench { train: Train::default(), shared, worker: work::Work::default() };
         assert_eq!(bench.show().len(), 1, "only the listing: there is no config to look at yet");
         let mut configs = vec![
             listed("llama-3.1-8b-lora"),
@@ -69,13 +73,20 @@ impl Bench {
         }
     }
 
-    /// Orders go to the work, as the application does it.
+    /// Orders go to the work, as the application does it, and are taken by a worker.
     fn serve(&mut self, effects: Vec<Effect>) {
         for effect in effects {
-            if let Effect::Order(order) = effect {
-                for news in self.shared.work.order(order).news {
-                    self.train.on_news(&news, &self.shared);
-                }
+            let Effect::Order(order) = effect else { continue };
+            let out = self.shared.work.order(order);
+            let mut news = out.news;
+            for effect in out.effects {
+                let Effect::Do(Io::Worker(Request::Order(order))) = effect else { continue };
+                let ticket = self.worker.order(order).ticket.unwrap();
+                self.shared.work.on_report(Report::Accepted { ticket });
+                news.extend(self.shared.work.on_report(Report::State(Box::new(self.worker.state()))).news);
+            }
+            for news in news {
+                self.train.on_news(&news, &self.shared);
             }
         }
     }

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::tasks::{Drawn, ReadPlan, Task};
-use super::{News, Outcomes, ReadOrder, as_result};
+use super::{Effect, News, Outcomes, ReadOrder, Ticket, as_result};
 use crate::run::outputs::Output;
 use crate::run::protocol::{Arm, Command, Event, Generate, Job};
-use crate::ui::message::{Effect, Io};
 
 /// A model as the engine thread holds it: a run at a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +18,7 @@ pub struct Key {
 #[derive(Debug)]
 pub struct Reading {
     job: Job,
+    pub ticket: Ticket,
     pub order: ReadOrder,
     plan: Option<ReadPlan>,
     /// Position of the prompt being answered.
@@ -33,10 +33,10 @@ pub struct Reading {
 }
 
 impl Reading {
-    pub(super) fn begin(job: Job, order: ReadOrder, out: &mut Outcomes) -> Reading {
-        out.effect(Effect::task(Task::Plan { job, order: order.clone() }));
+    pub(super) fn begin(job: Job, ticket: Ticket, order: ReadOrder, out: &mut Outcomes) -> Reading {
+        out.effect(Effect::Task(Task::Plan { job, order: order.clone() }));
         out.news(News::Reading);
-        Reading { job, order, plan: None, at: 0, done: 0, tokens: 0, streams: BTreeMap::new(), is_stopped: false }
+        Reading { job, ticket, order, plan: None, at: 0, done: 0, tokens: 0, streams: BTreeMap::new(), is_stopped: false }
     }
 
     pub(super) fn owns(&self, job: Job) -> bool {
@@ -66,7 +66,7 @@ impl Reading {
     pub(super) fn on_planned(&mut self, plan: ReadPlan, is_loaded: bool, out: &mut Outcomes) -> bool {
         if self.is_stopped || plan.prompts.is_empty() {
             for note in &plan.notes {
-                out.effect(Effect::warn(note.clone()));
+                out.effect(Effect::Warn(note.clone()));
             }
             return true;
         }
@@ -78,7 +78,7 @@ impl Reading {
             false => {
                 let mut load = plan.load.clone();
                 load.job = self.job;
-                out.effect(Effect::Do(Io::Engine(Command::Load(load))));
+                out.effect(Effect::Engine(Command::Load(load)));
                 self.plan = Some(plan);
             }
         }
@@ -110,7 +110,7 @@ impl Reading {
                     self.done += 1;
                     let output = Output::new(&sample, text, plan.step, plan.sampling);
                     let drawn = Box::new(Drawn { run: self.order.run.clone(), output });
-                    out.effect(Effect::task(Task::Keep(drawn.clone())));
+                    out.effect(Effect::Task(Task::Keep(drawn.clone())));
                     out.news(News::Sample(drawn));
                 }
             }
@@ -134,7 +134,7 @@ impl Reading {
     pub(super) fn stop(&mut self, out: &mut Outcomes) -> bool {
         self.is_stopped = true;
         if self.plan.is_some() {
-            out.effect(Effect::Do(Io::Engine(Command::Stop { job: self.job })));
+            out.effect(Effect::Engine(Command::Stop { job: self.job }));
             return false;
         }
         true
@@ -143,13 +143,13 @@ impl Reading {
     fn ask(&mut self, out: &mut Outcomes) {
         let Some(plan) = &self.plan else { return };
         let Some(prompt) = plan.prompts.get(self.at) else { return };
-        out.effect(Effect::Do(Io::Engine(Command::Generate(Generate {
+        out.effect(Effect::Engine(Command::Generate(Generate {
             job: self.job,
             prompt: prompt.clone(),
             arms: self.order.arms.clone(),
             seeds: plan.seeds.clone(),
             sampling: plan.sampling,
-        }))));
+        })));
     }
 }
 

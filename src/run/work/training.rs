@@ -2,32 +2,34 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::tasks::{Created, Task};
-use super::{News, Outcomes, TrainOrder};
-use crate::run::log::History;
+use super::{Effect, News, Outcomes, Ticket, TrainOrder};
 use crate::run::prepare::Prepared;
 use crate::run::protocol::{Command, Ended, Event, Job, Outcome};
-use crate::ui::message::{Effect, Io};
 
 #[derive(Debug)]
 pub struct Training {
     /// Of its tasks and of loading; training itself has the next number.
     pub(super) job: Job,
+    pub ticket: Ticket,
     pub order: TrainOrder,
     pub stage: Stage,
     /// Its folder, once it is made.
     pub run: Option<PathBuf>,
-    /// What the run has logged; a resumed run has all of its past.
-    pub history: History,
     /// Optimiser steps of all epochs; 0 until it is prepared.
     pub steps: usize,
     /// Why it failed, where it did.
     pub error: Option<String>,
+    /// How it ended, where it began.
+    pub outcome: Option<Outcome>,
     prepared: Option<Box<Prepared>>,
     is_cancelled: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Pairs are read and tokenised.
     Preparing,
@@ -42,17 +44,18 @@ pub enum Stage {
 }
 
 impl Training {
-    pub(super) fn begin(job: Job, order: Box<TrainOrder>, out: &mut Outcomes) -> Training {
-        out.effect(Effect::task(Task::Prepare { job, order: order.clone() }));
+    pub(super) fn begin(job: Job, ticket: Ticket, order: Box<TrainOrder>, out: &mut Outcomes) -> Training {
+        out.effect(Effect::Task(Task::Prepare { job, order: order.clone() }));
         out.news(News::Training);
         Training {
             job,
+            ticket,
             run: order.resume.clone(),
             order: *order,
             stage: Stage::Preparing,
-            history: History::default(),
             steps: 0,
             error: None,
+            outcome: None,
             prepared: None,
             is_cancelled: false,
         }
@@ -73,7 +76,7 @@ impl Training {
             Ok(prepared) => {
                 self.steps = prepared.steps();
                 self.stage = Stage::Loading;
-                out.effect(Effect::Do(Io::Engine(Command::Load(prepared.load(self.job)))));
+                out.effect(Effect::Engine(Command::Load(prepared.load(self.job))));
                 out.news(News::Training);
                 self.prepared = Some(prepared);
             }
@@ -83,18 +86,17 @@ impl Training {
     pub(super) fn on_created(&mut self, created: Result<Created, String>, out: &mut Outcomes) {
         match created {
             Err(error) => self.fail(error, out),
-            Ok(created) if self.is_cancelled && self.order.resume.is_none() => {
-                // The folder is there, and says that nothing was trained.
+            Ok(created) if self.is_cancelled => {
+                // The folder is there, and says that nothing was trained, or what was before.
                 self.run = Some(created.run);
                 self.end(out);
             }
             Ok(created) => {
                 self.run = Some(created.run);
-                self.history = created.history;
                 self.stage = Stage::Training;
                 let mut train = created.train;
                 train.job = self.train_job();
-                out.effect(Effect::Do(Io::Engine(Command::Train(train))));
+                out.effect(Effect::Engine(Command::Train(train)));
                 out.news(News::Training);
             }
         }
@@ -107,16 +109,16 @@ impl Training {
                 if let Some(prepared) = self.prepared.take() {
                     self.stage = Stage::Creating;
                     let order = Box::new(self.order.clone());
-                    out.effect(Effect::task(Task::Create { job: self.job, order, prepared, device: loaded.device }));
+                    out.effect(Effect::Task(Task::Create { job: self.job, order, prepared, device: loaded.device }));
                 }
             }
             Event::Ended(Ended { error: Some(error), outcome: Outcome::Failed, .. }) if job == self.job => return self.fail(error, out),
             Event::Ended(ended) => {
-                self.error = ended.error.clone();
-                self.history.fold(Event::Ended(ended));
+                (self.error, self.outcome) = (ended.error, Some(ended.outcome));
                 return self.end(out);
             }
-            event => self.history.fold(event),
+            // The run's log has them all, and that is what is shown.
+            _ => {}
         }
         out.news(News::Training);
     }
@@ -126,7 +128,7 @@ impl Training {
             Stage::Preparing | Stage::Loading | Stage::Creating => self.is_cancelled = true,
             Stage::Training => {
                 self.stage = Stage::Stopping;
-                out.effect(Effect::Do(Io::Engine(Command::Stop { job: self.train_job() })));
+                out.effect(Effect::Engine(Command::Stop { job: self.train_job() }));
             }
             Stage::Stopping | Stage::Ended => return,
         }

@@ -2,10 +2,16 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::Config;
 use crate::run::protocol::Arm;
 
-#[derive(Debug, Clone, PartialEq)]
+/// Names an order for as long as its worker lives.
+pub type Ticket = u64;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Order {
     Train(Box<TrainOrder>),
     Read(ReadOrder),
@@ -23,8 +29,15 @@ impl From<ReadOrder> for Order {
     }
 }
 
+/// An order in the queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Waiting {
+    pub ticket: Ticket,
+    pub order: Order,
+}
+
 /// A run to train.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainOrder {
     /// With the values as the writer edited them.
     pub config: Config,
@@ -34,10 +47,23 @@ pub struct TrainOrder {
     pub only: Option<Vec<String>>,
     /// The run folder to go on with, in place of a new run.
     pub resume: Option<PathBuf>,
+    /// With `resume`: by the run's own config and data set, although those in the workspace have changed since.
+    pub force: bool,
+    /// A PEFT folder to start from, in place of a fresh adapter.
+    pub adapter_init: Option<PathBuf>,
+    /// End after this step of the run; the schedule still counts all steps.
+    pub last_step: Option<usize>,
+}
+
+impl TrainOrder {
+    /// A new run on all ready pairs.
+    pub fn new(config: Config, name: String) -> TrainOrder {
+        TrainOrder { config, name, only: None, resume: None, force: false, adapter_init: None, last_step: None }
+    }
 }
 
 /// Prompts for the arms of one run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReadOrder {
     /// The run's folder.
     pub run: PathBuf,
