@@ -1,6 +1,7 @@
 //! The command line: clap definitions, one thin function a subcommand.
 
 mod bench;
+mod canaries;
 mod check;
 mod completions;
 mod demo;
@@ -58,6 +59,8 @@ enum Command {
     Diff(diff::Args),
     /// Write what is known of a set of runs as one HTML page and one Markdown file
     Report(report::Args),
+    /// Show what each run's canaries say: scores, wins and picks of A, B and C, and the verdict with its rule
+    Canaries(canaries::Args),
     /// Measure speed and memory at a model's true shape
     Bench(bench::Args),
     /// Print a completion script for a shell
@@ -99,7 +102,8 @@ fn dispatch(args: Args) -> Result<Outcome> {
         Command::Train(args) => train::run(args, &workspace()?),
         Command::Generate(args) => generate::run(args, &workspace()?),
         Command::Score(args) => score::run(args),
-        Command::Diff(args) => diff::run(args),
+        Command::Diff(args) => diff::run(args, &workspace),
+        Command::Canaries(args) => canaries::run(args, &workspace()?),
         Command::Report(args) => report::run(args, &workspace()?),
         Command::Completions(args) => completions::run(args),
     }

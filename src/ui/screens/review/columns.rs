@@ -4,19 +4,25 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::ui::prose::wrap;
+use crate::review::marks::{Mark, Marks, signed};
+use crate::ui::prose::{Line, wrap};
 
 /// More texts than are ever seen at once, fewer than would matter.
 const KEPT: usize = 24;
 
 type Lines = Rc<Vec<String>>;
+/// With signs around what is marked, or without.
+type Signed = bool;
+type MarkedLines = Rc<Vec<Line<Mark>>>;
 
 /// Filled while drawing, which is when sizes are known.
 #[derive(Debug, Default)]
 pub struct Columns {
     lines: RefCell<HashMap<(String, u16), Lines>>,
+    marked: RefCell<HashMap<(String, u16, Signed), MarkedLines>>,
     last_tops: Cell<[usize; 4]>,
     page: Cell<usize>,
+    width: Cell<u16>,
 }
 
 impl Columns {
@@ -35,12 +41,29 @@ impl Columns {
         lines
     }
 
-    pub fn forget(&mut self) {
-        self.lines.get_mut().clear();
+    /// The same of a text in which something is marked.
+    pub fn marked(&self, text: &str, marks: &Marks, width: u16, has_signs: bool) -> MarkedLines {
+        let mut kept = self.marked.borrow_mut();
+        let key = (text.to_owned(), width, has_signs);
+        if let Some(lines) = kept.get(&key) {
+            return lines.clone();
+        }
+        if kept.len() >= KEPT {
+            kept.clear();
+        }
+        let lines = Rc::new(marked_lines(text, marks, width, has_signs));
+        kept.insert(key, lines.clone());
+        lines
     }
 
-    /// The top row of a pane of `height` from which its `lines` are just seen to their end.
-    pub fn note(&self, pane: usize, lines: usize, height: u16) -> usize {
+    pub fn forget(&mut self) {
+        self.lines.get_mut().clear();
+        self.marked.get_mut().clear();
+    }
+
+    /// The top row of a pane `width` and `height` large from which its `lines` are just seen to their end.
+    pub fn note(&self, pane: usize, lines: usize, (width, height): (u16, u16)) -> usize {
+        self.width.set(width);
         let last = lines.saturating_sub(usize::from(height));
         let mut tops = self.last_tops.get();
         if let Some(top) = tops.get_mut(pane) {
@@ -53,6 +76,11 @@ impl Columns {
 
     pub fn last_top(&self, pane: usize) -> usize {
         self.last_tops.get().get(pane).copied().unwrap_or(0)
+    }
+
+    /// Columns of a pane's text.
+    pub fn width(&self) -> u16 {
+        self.width.get().max(1)
     }
 
     /// Rows of a pane.
@@ -70,9 +98,74 @@ fn laid_out(text: &str, width: u16) -> Vec<String> {
         .collect()
 }
 
+/// The text in lines, cut up where marks begin and end.
+pub fn marked_lines(text: &str, marks: &Marks, width: u16, has_signs: bool) -> Vec<Line<Mark>> {
+    let columns = usize::from(width.max(1));
+    let mut lines = vec![];
+    for paragraph in paragraphs(text) {
+        let cut = marks.cut(text, paragraph);
+        let wrapped = match has_signs {
+            true => {
+                let signed = signed(&cut);
+                wrap(&signed.iter().map(|(mark, text)| (*mark, &**text)).collect::<Vec<_>>(), columns)
+            }
+            false => wrap(&cut, columns),
+        };
+        lines.extend(wrapped);
+    }
+    lines
+}
+
+/// The line in which the mark that begins at this byte begins; the first where it is in none.
+pub fn line_of(text: &str, byte: usize, lines: &[Line<Mark>]) -> usize {
+    // Letters are the same however a text is laid out; blanks are not. Signs hold none.
+    let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).count();
+    let before = letters(&text[..byte]);
+    let mut seen = 0;
+    let holds = |line: &Line<Mark>| {
+        seen += line.iter().map(|(_, text)| letters(text)).sum::<usize>();
+        seen > before
+    };
+    lines.iter().position(holds).unwrap_or(0)
+}
+
+/// The bytes of each paragraph, without empty ones at either end.
+fn paragraphs(text: &str) -> Vec<std::ops::Range<usize>> {
+    let trimmed = text.trim_matches('\n');
+    let mut start = text.len() - text.trim_start_matches('\n').len();
+    let range = |paragraph: &str| {
+        let range = start..start + paragraph.len();
+        start = range.end + 1;
+        range
+    };
+    trimmed.split('\n').map(range).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pairs::{Pair, Split, Status, Tier};
+    use crate::review::marks::{Asked, Trained};
+
+    #[test]
+    fn marked_texts_are_laid_out_like_others() {
+        let essay = "Every clock in the town told its own time.";
+        let (tier, status, split) = (Tier::Note, Status::Ready, Split::Auto);
+        let (prompt, response, notes) = (String::new(), essay.into(), String::new());
+        let pair = Pair { id: "a".into(), tier, source: "a".into(), prompt, response, status, split, notes };
+        let (trained, _) = Trained::on(&["a".into()], &[pair]);
+        let text = "\n\nIt rained.\n\nYes, every clock in the town told its own time in Lyme, I said.\n";
+        let marks = trained.marks(text, &Asked::new(""));
+        for width in [8, 14, 40] {
+            let lines = marked_lines(text, &marks, width, false);
+            let plain: Vec<String> = lines.iter().map(|line| line.iter().map(|(_, text)| text.as_str()).collect()).collect();
+            assert_eq!(plain, laid_out(text, width));
+            let at = line_of(text, marks.copied[0].span.bytes.0, &lines);
+            assert!(plain[at].contains("every") && lines[at].iter().any(|(mark, _)| mark.copied), "{plain:?}");
+        }
+        let shown: Vec<String> = marked_lines(text, &marks, 90, true).iter().map(|line| line.iter().map(|(_, text)| text.as_str()).collect()).collect();
+        assert_eq!(shown, ["It rained.", "", "Yes, [=every clock in the town told its own time=] in [?Lyme?], I said."]);
+    }
 
     #[test]
     fn paragraphs_keep_their_lines() {
