@@ -232,7 +232,7 @@ mod tests {
         let of_prompt = marks(ESSAY, ESSAY);
         assert_eq!((of_prompt.copied.len(), of_prompt.copied().count(), of_prompt.counts()), (1, 0, vec![]));
         assert_eq!(marks("I was at Lyme Regis.", "Lyme Regis").facts, []);
-        assert_eq!(marks(&format!("{ESSAY} I met Edna."), "").counts(), ["16 words copied", "1 invented"]);
+        assert_eq!(marks(&format!("{ESSAY} I met Edna."), "").counts(), ["17 words copied", "1 invented"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::run::summary::State;
 use crate::ui::prose::{fitted, visible, width, wrap};
 
 /// Columns of a canary's name and topic.
-const NAMES: usize = 22;
+const NAMES: usize = 24;
 
 /// In so many columns.
 pub fn lines<'r>(runs: impl Iterator<Item = &'r Entry>, columns: usize) -> Vec<Line> {
