@@ -103,7 +103,12 @@ impl Report {
             draft: alignment.draft_span(row).map(ends),
             revision: alignment.revision_span(row).map(ends),
         });
-        Report { sentences: sentences.collect(), shares: Counts::of(alignment).shares(), agreement, copied: marks.map(|marks| marks.copied) }
+        Report {
+            sentences: sentences.collect(),
+            shares: Counts::of(alignment).shares(),
+            agreement,
+            copied: marks.map(|marks| marks.copied),
+        }
     }
 }
 

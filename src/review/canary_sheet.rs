@@ -113,7 +113,9 @@ impl CanarySheet {
         let drawn = outputs::list(folder)?;
         let read = readings.iter().flat_map(|reading| reading.arms()).filter(|arm| arm.run() == run).map(ArmName::arm);
         let mut names = drawn.iter().flat_map(|(_, arms)| arms.iter().map(String::as_str)).chain(read);
-        let Some(model) = names.find_map(|name| name.strip_suffix("-base").or_else(|| name.strip_suffix("-tuned"))) else { return Ok(None) };
+        let Some(model) = names.find_map(|name| name.strip_suffix("-base").or_else(|| name.strip_suffix("-tuned"))) else {
+            return Ok(None);
+        };
         let arm = |arm: Arm| ArmName::new(&run, &arm.named(model));
         let (Some(base), Some(tuned)) = (arm(Arm::Base), arm(Arm::Tuned)) else { return Ok(None) };
         // A model with a short context is not given the long canary, and has no answers to it.
@@ -170,8 +172,14 @@ mod tests {
 
     #[test]
     fn a_sheet_holds_what_was_read() {
-        let dimension =
-            Dimension { id: "rhythm".into(), name: "Rhythm".into(), question: "?".into(), low: String::new(), high: String::new(), long_only: false };
+        let dimension = Dimension {
+            id: "rhythm".into(),
+            name: "Rhythm".into(),
+            question: "?".into(),
+            low: String::new(),
+            high: String::new(),
+            long_only: false,
+        };
         let rubric = Rubric { dimensions: vec![dimension] };
         let (base, tuned) = (ArmName::new("r", "llama-base").unwrap(), ArmName::new("r", "llama-tuned").unwrap());
         let arms = Both { base: &base, tuned: &tuned };

@@ -180,7 +180,9 @@ impl Entry {
             Body::Kept { draft, .. } => vec![plain(Ink::Plain, draft)],
             Body::Cut(text) => vec![plain(Ink::Cut, text)],
             Body::New(_) => vec![],
-            Body::Reworded(words) => words.iter().filter(|(word, _)| *word != Word::Came).map(|(word, text)| plain(ink(*word), text)).collect(),
+            Body::Reworded(words) => {
+                words.iter().filter(|(word, _)| *word != Word::Came).map(|(word, text)| plain(ink(*word), text)).collect()
+            }
             Body::Departure { text, .. } => vec![plain(Ink::Moved, text)],
             Body::Landing { from_paragraph, .. } => vec![plain(Ink::Faint, came_from(*from_paragraph))],
         }

@@ -240,7 +240,11 @@ mod tests {
         let (trained, _) = Trained::on(&["a".into()], &[pair("a", "He said that they lived in Lyme Regis by the sea.")]);
         let output = "He said that they lived in Lyme Regis by the sea.";
         let mut marks = trained.marks(output, &Asked::new(""));
-        marks.facts = marks.copied.iter().map(|copied| Invented { kind: FactKind::Place, span: copied.span, text: String::new(), sentence: String::new() }).collect();
+        marks.facts = marks
+            .copied
+            .iter()
+            .map(|copied| Invented { kind: FactKind::Place, span: copied.span, text: String::new(), sentence: String::new() })
+            .collect();
         let (start, end) = (output.find("Lyme").unwrap(), output.find(" by").unwrap());
         marks.facts[0].span.bytes = (start, end);
         let shown: String = signed(&marks.cut(output, 0..output.len())).into_iter().map(|(_, text)| text).collect();

@@ -1,8 +1,8 @@
 //! The readable form of a diff: shares in the head, then draft and revision side by side, or one under the other on a narrow screen.
 
 use crate::review::lanes::{Entry, Ink, Tone, entries, marked};
-use crate::review::paragraphs::piece_ending;
 use crate::review::marks::Marks;
+use crate::review::paragraphs::piece_ending;
 use crate::review::{Agreement, Alignment, Counts, head};
 use crate::ui::prose::lanes::{GUTTER, SIGN, TWO_LANES, beside, lane, signed};
 use crate::ui::prose::{Line, width, wrap};

@@ -68,7 +68,16 @@ mod tests {
     fn what_is_marked_is_shown_and_named() {
         let (tier, status, split) = (Tier::Note, Status::Ready, Split::Auto);
         let response = "Every clock in the town told its own time.".to_owned();
-        let pair = Pair { id: "tier4/clocks".into(), tier, source: "c".into(), prompt: String::new(), response, status, split, notes: String::new() };
+        let pair = Pair {
+            id: "tier4/clocks".into(),
+            tier,
+            source: "c".into(),
+            prompt: String::new(),
+            response,
+            status,
+            split,
+            notes: String::new(),
+        };
         let text = " Every clock in the town told its own time. I met Edna Hart.\n";
         let (trained, _) = Trained::on(&["tier4/clocks".into()], &[pair]);
         let marks = trained.marks(text, &Asked::new(""));
@@ -84,6 +93,9 @@ mod tests {
         check(Marking::Styles, "\x1b[4mEvery clock in the town told its own time\x1b[0m. I met \x1b[3;35mEdna Hart\x1b[0m.");
         let nothing = Sample { text: " \n".into(), ..one.clone() };
         assert_eq!(sample(&nothing, &Marks::default(), Marking::Signs), "── A · llama-tuned · sample 0 (seed 42)\n\n\n\n");
-        assert_eq!([(false, true), (true, true), (true, false)].map(|(t, c)| Marking::of(t, c)), [Marking::List, Marking::Styles, Marking::Signs]);
+        assert_eq!(
+            [(false, true), (true, true), (true, false)].map(|(t, c)| Marking::of(t, c)),
+            [Marking::List, Marking::Styles, Marking::Signs]
+        );
     }
 }

@@ -249,7 +249,8 @@ mod tests {
 
     #[test]
     fn names_are_pushed_apart_inside_the_picture() {
-        let places: Vec<f64> = apart(vec![(300.0, (), ()), (20.0, (), ()), (224.0, (), ()), (226.0, (), ())]).into_iter().map(|name| name.0).collect();
+        let places: Vec<f64> =
+            apart(vec![(300.0, (), ()), (20.0, (), ()), (224.0, (), ()), (226.0, (), ())]).into_iter().map(|name| name.0).collect();
         assert_eq!(places, [20.0, 196.0, 211.0, 226.0]);
     }
 

@@ -64,9 +64,8 @@ fn sentence_lengths(voice: &VoiceTable) -> Course {
 
 /// Each arm's values along some rows.
 fn courses<'c>(voice: &VoiceTable, rows: impl Iterator<Item = &'c Compared> + Clone) -> Vec<(String, Vec<Option<f64>>)> {
-    let arm = |(at, arm): (usize, &VoiceArm)| {
-        (arm.label.clone(), rows.clone().map(|row| row.values[at].map(|value| value.value)).collect())
-    };
+    let arm =
+        |(at, arm): (usize, &VoiceArm)| (arm.label.clone(), rows.clone().map(|row| row.values[at].map(|value| value.value)).collect());
     voice.arms.iter().enumerate().map(arm).collect()
 }
 

@@ -101,9 +101,8 @@ pub struct WordRow {
 impl VoiceTable {
     pub fn of<'t>(pieces: impl IntoIterator<Item = &'t str>, arms: Vec<ArmOutputs>) -> VoiceTable {
         let own = Own::of(pieces);
-        let measured: Vec<Vec<Voice>> = (arms.iter())
-            .map(|arm| arm.texts.iter().map(|text| Voice::of(text)).filter(|voice| voice.words > 0).collect())
-            .collect();
+        let measured: Vec<Vec<Voice>> =
+            (arms.iter()).map(|arm| arm.texts.iter().map(|text| Voice::of(text)).filter(|voice| voice.words > 0).collect()).collect();
         let compared = |of: &dyn Fn(&Voice) -> Option<f64>| own.compared(&measured, of);
         let row = |feature: Feature| {
             let compared = compared(&|voice| voice.features.get(&feature).copied())?;
@@ -123,9 +122,8 @@ impl VoiceTable {
                 compared: compared(&|voice| voice.growth.get(at).map(|&types| types as f64))?,
             })
         };
-        let word = |(at, word): (usize, &&'static str)| {
-            Some(WordRow { word, compared: compared(&|voice| Some(voice.function_words[at]))? })
-        };
+        let word =
+            |(at, word): (usize, &&'static str)| Some(WordRow { word, compared: compared(&|voice| Some(voice.function_words[at]))? });
         VoiceTable {
             pieces: own.pieces.len(),
             own_deltas: own.own_deltas(),

@@ -142,7 +142,8 @@ impl Drafts {
             key(Context::Review, Action::OpenDiff)
         );
         // On a narrow screen the hint takes the empty line too.
-        let hint = wrap(&[((), &hint)], inner.width as usize).into_iter().map(|line| line.into_iter().map(|(_, text)| text).collect::<String>());
+        let hint =
+            wrap(&[((), &hint)], inner.width as usize).into_iter().map(|line| line.into_iter().map(|(_, text)| text).collect::<String>());
         let mut lines: Vec<Line> = hint.take(2).map(|line| Line::styled(line, theme.faint)).collect();
         lines.resize(2, Line::raw(""));
         lines.push(Line::styled(columns.titles(), theme.faint));

@@ -133,7 +133,10 @@ fn copying() -> DiffSubject {
     let (trained, _) = crate::review::marks::Trained::on(&["tier4/fence".into()], &[pair]);
     let mut subject = subject();
     let marks = trained.marks(TUNED, &crate::review::marks::Asked::new(""));
-    assert_eq!(marks.copied().map(|copied| copied.span.of(TUNED)).collect::<Vec<_>>(), ["waited by the fence for him to finish. The jars were"]);
+    assert_eq!(
+        marks.copied().map(|copied| copied.span.of(TUNED)).collect::<Vec<_>>(),
+        ["waited by the fence for him to finish. The jars were"]
+    );
     subject.revisions[0].marks = Some(std::rc::Rc::new(marks));
     subject
 }
@@ -153,7 +156,10 @@ fn copied_spans_are_underlined_and_without_colours_in_signs() {
     };
     let (rows, underlined) = shown(ThemeChoice::Dark, copying());
     assert_eq!(underlined, "waited by the fence for him to finish.The jars were");
-    assert!(rows.contains("copied from the training pairs: 1 span of 11 words") && rows.contains("11 words of the response of tier4/fence"), "{rows}");
+    assert!(
+        rows.contains("copied from the training pairs: 1 span of 11 words") && rows.contains("11 words of the response of tier4/fence"),
+        "{rows}"
+    );
     let (rows, _) = shown(ThemeChoice::Mono, copying());
     assert!(rows.contains("We [=waited by the fence for him to finish.=]") && rows.contains("[=The jars were=] warm"), "{rows}");
     let (rows, underlined) = shown(ThemeChoice::Mono, subject());
@@ -300,12 +306,16 @@ fn without_a_subject_her_own_drafts_are_there() {
     for width in 40..=130 {
         let rows = text(drawn(&diff, &shared, (width, 20)).backend().buffer());
         assert!(rows.iter().any(|row| row.contains("hives")), "{rows:#?}");
-        assert!(rows.iter().any(|row| row.trim_end().ends_with("0 %") || row.contains("0%") || row.contains("0 %   ")), "{width}: {rows:#?}");
+        assert!(
+            rows.iter().any(|row| row.trim_end().ends_with("0 %") || row.contains("0%") || row.contains("0 %   ")),
+            "{width}: {rows:#?}"
+        );
     }
     // A click on either row of a draft goes there, and a second one opens it.
     let area = Rect::new(0, 0, 40, 20);
     let click = |diff: &mut Diff, row| {
-        let mouse = MouseEvent { kind: MouseEventKind::Down(MouseButton::Left), column: 4, row, modifiers: crossterm::event::KeyModifiers::NONE };
+        let mouse =
+            MouseEvent { kind: MouseEventKind::Down(MouseButton::Left), column: 4, row, modifiers: crossterm::event::KeyModifiers::NONE };
         diff.on_mouse(mouse, area, &shared).len()
     };
     let rows = text(drawn(&diff, &shared, (40, 20)).backend().buffer());

@@ -114,8 +114,13 @@ mod tests {
     fn nothing_stands_outside() {
         for (width, height) in (40..300).step_by(13).flat_map(|w| (10..100).step_by(9).map(move |h| (w, h))) {
             for bits in 0..40_usize {
-                let wanted =
-                    Wanted { panes: bits % 5, pane: 0, is_zoomed: bits & 8 > 0, is_list_focused: bits & 16 > 0, foot: (bits & 32 > 0).then_some(10) };
+                let wanted = Wanted {
+                    panes: bits % 5,
+                    pane: 0,
+                    is_zoomed: bits & 8 > 0,
+                    is_list_focused: bits & 16 > 0,
+                    foot: (bits & 32 > 0).then_some(10),
+                };
                 let area = Rect::new(0, 1, width, height);
                 let areas = Areas::new(area, wanted);
                 let all = areas.panes.iter().map(|(_, rect)| *rect).chain(areas.list).chain([areas.head, areas.foot]);

@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::columns::{line_of, marked_lines};
 use super::shelf::{Prompt, Shelf};
 use super::spread::{Content, Pane, Spread};
 use super::{Focus, Mode, Review, key};
@@ -13,6 +12,7 @@ use crate::review::marks::{Asked, Copied, Invented, Marks};
 use crate::review::text::Span;
 use crate::ui::keys::Action;
 use crate::ui::message::{Effect, Open};
+use crate::ui::prose::marked::{line_of, marked_lines};
 use crate::ui::screen::Shared;
 use crate::ui::widgets::move_cursor;
 
@@ -90,7 +90,9 @@ impl Review {
         let Some(spread) = self.spread(shared) else { return vec![] };
         if spread.is_hidden && !spread.panes.is_empty() {
             let (submit, blind) = (key(&shared.keymap, Action::Submit), key(&shared.keymap, Action::Blind));
-            let text = format!("what was copied gives a fine-tuned arm away: it is marked when the verdict is in ({submit}), or with the names shown ({blind})");
+            let text = format!(
+                "what was copied gives a fine-tuned arm away: it is marked when the verdict is in ({submit}), or with the names shown ({blind})"
+            );
             return vec![Effect::say(text)];
         }
         match self.marks_here(&spread) {
@@ -138,7 +140,7 @@ impl Review {
         let Some((at, text, marks)) = self.marks_here(&spread) else { return };
         let entries = entries(&marks);
         let Some(entry) = entries.get(cursor.min(entries.len().saturating_sub(1))) else { return };
-        let lines = marked_lines(text, &marks, self.columns.width(), shared.theme.has_signs());
+        let lines = marked_lines(text, &marks, usize::from(self.columns.width()), shared.theme.has_signs());
         let line = line_of(text, entry.span().bytes.0, &lines);
         let top = line.saturating_sub(self.columns.page() / 3);
         if let Some(of_pane) = self.tops.get_mut(at) {

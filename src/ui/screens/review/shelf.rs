@@ -187,7 +187,8 @@ impl Shelf {
         }
         let (trained, gone) = Trained::on(&run.manifest.data.train, pairs);
         if gone > 0 {
-            self.problems.push(format!("{name}: {gone} of its training pairs are no longer there; what was copied from them is not marked"));
+            self.problems
+                .push(format!("{name}: {gone} of its training pairs are no longer there; what was copied from them is not marked"));
         }
         self.runs.push(ReadRun {
             trained: Arc::new(trained),

@@ -11,8 +11,8 @@ use crate::config::Workspace;
 use crate::pairs;
 use crate::review::report::{self, Sources};
 use crate::review::voice::VoiceTable;
-use crate::run::{Follow, Run};
 use crate::run::summary::Summaries;
+use crate::run::{Follow, Run};
 use crate::ui::tasks::{Desk as AnyDesk, Lane, in_words};
 
 /// What is kept between looks, so that a log is read once.

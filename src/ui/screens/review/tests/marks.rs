@@ -15,7 +15,16 @@ fn copying() -> Shelf {
     let mut shelf = shelf();
     let (tier, status, split) = (Tier::Topic, Status::Ready, Split::Auto);
     let response = format!("Everybody knew that {COPIED}.");
-    let pair = Pair { id: "tier2/clocks".into(), tier, source: "clocks".into(), prompt: String::new(), response, status, split, notes: String::new() };
+    let pair = Pair {
+        id: "tier2/clocks".into(),
+        tier,
+        source: "clocks".into(),
+        prompt: String::new(),
+        response,
+        status,
+        split,
+        notes: String::new(),
+    };
     let (trained, _) = Trained::on(&["tier2/clocks".into()], &[pair]);
     let trained = Arc::new(trained);
     shelf.runs.iter_mut().for_each(|run| run.trained = trained.clone());

@@ -2,12 +2,12 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::{cut, indented};
-use crate::review::marks::{Mark, Marks};
+use crate::review::marks::Marks;
+use crate::ui::prose::marked::marked;
 use crate::ui::prose::{self, visible};
 use crate::ui::screens::review::Review;
 use crate::ui::screens::review::marked::{Entry, entries};
@@ -24,9 +24,11 @@ impl Review {
         let lines = self.columns.marked(text, marks, area.width, theme.has_signs());
         let last = self.columns.note(number, lines.len(), (area.width, area.height));
         let top = self.tops.get(number).copied().unwrap_or(0).min(last);
-        let drawn = lines.iter().skip(top).take(usize::from(area.height)).map(|line| {
-            line.iter().map(|(mark, text)| Span::styled(text.as_str(), style(*mark, theme))).collect::<Line>()
-        });
+        let drawn = lines
+            .iter()
+            .skip(top)
+            .take(usize::from(area.height))
+            .map(|line| line.iter().map(|(mark, text)| Span::styled(text.as_str(), marked(*mark, theme))).collect::<Line>());
         frame.render_widget(Paragraph::new(drawn.collect::<Vec<_>>()), area);
     }
 
@@ -72,9 +74,12 @@ impl Review {
             Entry::Invented(fact) => format!("“{}”", fact.sentence),
         };
         let whole = prose::wrap(&[((), whole.as_str())], width.max(1));
-        lines.extend(whole.into_iter().take(usize::from(below)).map(|line| {
-            Line::styled(line.into_iter().map(|(_, text)| text).collect::<String>(), theme.faint)
-        }));
+        lines.extend(
+            whole
+                .into_iter()
+                .take(usize::from(below))
+                .map(|line| Line::styled(line.into_iter().map(|(_, text)| text).collect::<String>(), theme.faint)),
+        );
         frame.render_widget(Paragraph::new(lines), inner);
     }
 
@@ -91,9 +96,4 @@ impl Review {
         let lines = vec![Line::raw(said), Line::styled(format!("Left: {}", left.join("   ")), theme.faint)];
         frame.render_widget(Paragraph::new(lines), inner);
     }
-}
-
-fn style(mark: Mark, theme: &Theme) -> Style {
-    let style = if mark.invented { theme.invented } else { theme.text };
-    if mark.copied { style.patch(theme.verbatim) } else { style }
 }
