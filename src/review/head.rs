@@ -68,7 +68,7 @@ pub fn copied(marks: &Marks) -> Vec<String> {
         n => format!("copied from the training pairs: {n} spans, {} words{in_prompt}", marks.copied_words()),
     };
     let mut lines = vec![sum];
-    lines.extend(marks.copied().map(|copied| format!("  {}", copied.from())));
+    lines.extend(marks.copied().map(|copied| format!("  {}", copied.source())));
     lines
 }
 

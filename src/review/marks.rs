@@ -93,7 +93,7 @@ impl Trained {
 
 impl Copied {
     /// `12 words of the response of tier2/clocks`.
-    pub fn from(&self) -> String {
+    pub fn source(&self) -> String {
         let side = match self.side {
             Side::Prompt => "prompt",
             Side::Response => "response",

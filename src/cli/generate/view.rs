@@ -27,7 +27,7 @@ pub fn sample(sample: &Sample, marks: &Marks, marking: Marking) -> String {
     out.push_str(&text(&sample.text, marks, marking));
     out.push_str("\n\n");
     for copied in marks.copied() {
-        out.push_str(&format!("   copied: {}: “{}”\n", visible(&copied.from()), visible(copied.span.of(&sample.text))));
+        out.push_str(&format!("   copied: {}: “{}”\n", visible(&copied.source()), visible(copied.span.of(&sample.text))));
     }
     for fact in &marks.facts {
         out.push_str(&format!("   invented: the {} {}, in “{}”\n", fact.kind.word(), visible(&fact.text), visible(&fact.sentence)));

@@ -58,7 +58,7 @@ impl Review {
         let width = usize::from(inner.width);
         let rows = window(cursor, entries.len(), height).map(|at| {
             let (what, words) = match entries[at] {
-                Entry::Copied(copied) => (format!("copied   {}", copied.from()), copied.span.of(text)),
+                Entry::Copied(copied) => (format!("copied   {}", copied.source()), copied.span.of(text)),
                 Entry::Invented(fact) => (format!("invented {} {}", fact.kind.word(), fact.text), fact.sentence.as_str()),
             };
             let (mark, style) = if at == cursor { ("▸ ", theme.cursor) } else { ("  ", theme.text) };
