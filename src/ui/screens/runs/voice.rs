@@ -5,11 +5,12 @@ use crate::review::voice::VoiceTable;
 use crate::review::voice::table::Compared;
 use crate::ui::prose::{fitted, visible, width};
 
-/// Columns of the rows' names, of her mean, of her spread, and the fewest of an arm.
+/// Columns of the rows' names, and the fewest of them; of her mean, of her spread, and the fewest of an arm.
 const NAMES: usize = 26;
+const SHORT_NAMES: usize = 20;
 const HERS: usize = 8;
 const SPREAD: usize = 8;
-const ARM: usize = 14;
+const ARM: usize = 12;
 /// Function words that are shown, those that tell most.
 const WORDS: usize = 14;
 /// The type-token curve is told every so many words.
@@ -26,12 +27,13 @@ struct Columns {
 impl Columns {
     fn of(columns: usize, table: &VoiceTable) -> Columns {
         let count = table.arms.len();
-        // The spread goes first; then arms.
+        // The spread goes first, then the ends of the names, then arms.
         let with_spread = columns >= NAMES + HERS + SPREAD + count * ARM;
-        let room = columns.saturating_sub(NAMES + HERS + if with_spread { SPREAD } else { 0 });
+        let names = columns.saturating_sub(HERS + count * ARM).clamp(SHORT_NAMES, NAMES);
+        let room = columns.saturating_sub(names + HERS + if with_spread { SPREAD } else { 0 });
         let arms = count.min((room / ARM).max(1));
         let longest = table.arms.iter().map(|arm| width(&visible(&arm.label)) + 2).max().unwrap_or(0);
-        Columns { names: NAMES, with_spread, arms: (arms, longest.clamp(ARM, (room / arms.max(1)).max(ARM))) }
+        Columns { names, with_spread, arms: (arms, longest.clamp(ARM, (room / arms.max(1)).max(ARM))) }
     }
 
     fn line(&self, name: &str, hers: &str, spread: &str, arms: impl Iterator<Item = String>) -> String {
@@ -81,7 +83,7 @@ pub fn lines(table: &VoiceTable, missing: &[String], columns: usize) -> Vec<Line
     lines.extend(table.telling_words().into_iter().take(WORDS).map(|row| Line::Plain(at.row(row.word, &row.compared, 100.0, 2))));
     lines.push(Line::Space);
     if at.arms.0 < table.arms.len() {
-        lines.push(Line::Wrapped(format!("{} more arms need a wider screen.", table.arms.len() - at.arms.0)));
+        lines.push(Line::Wrapped(format!("Arms that need a wider screen: {}.", table.arms.len() - at.arms.0)));
     }
     lines.push(Line::Wrapped(format!(
         "She: the mean of {} finished pieces; her Delta is that of each piece from the others. Behind an arm's mean stands how many of her own \
