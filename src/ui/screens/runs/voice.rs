@@ -44,7 +44,10 @@ impl Columns {
     }
 
     fn row(&self, name: &str, compared: &Compared, scale: f64, digits: usize) -> String {
-        let number = |value: f64| format!("{:.digits$}", scale * value);
+        let number = |value: f64| match scale * value {
+            large if large >= 100.0 => format!("{large:.*}", digits.saturating_sub(1)),
+            small => format!("{small:.digits$}"),
+        };
         let arm = |at: usize| match compared.values[at] {
             None => "–".to_owned(),
             Some(value) => match value.z {
