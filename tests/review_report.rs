@@ -25,6 +25,8 @@ const FINISHED: &str = "The ferry left at noon. Gulls followed us to the bar.\n\
 const TUNED: &str = "The ferry left at noon. Gulls followed us to the bar.\n\nThat is how such things end.";
 
 const ESSAY: &str = "Every clock in the town told its own time, and the baker went by none of them.\n\nShe counted loaves.";
+/// The interval of the strength of an arm that won one reading of two and tied the other.
+const STRENGTH: (f64, f64) = (0.401_427_454_290_852, 5.765_914_083_693_25);
 const NOTE: &str = "A bell is a clock that hurries.";
 
 struct Fixture(tempfile::TempDir);
@@ -223,6 +225,16 @@ fn the_numbers_are_those_of_the_files() {
     // statsmodels: proportion_confint(1, 2, method="wilson").
     near(&tuned["win_interval"][0], 0.094531205734230_74);
     near(&tuned["rubric"]["rhythm"]["mean"], 4.0);
+    // statsmodels' logistic regression of one win and a tie, with the prior's rows; tests/fixtures/review/make-tally.py has the way.
+    near(&tuned["strength_interval"][0], STRENGTH.0);
+    near(&tuned["strength_interval"][1], STRENGTH.1);
+    let canary = &reading["canaries"][0]["canaries"][0];
+    assert_eq!((&canary["canary"], &canary["readings"], &canary["shifted"]), (&json!("A"), &json!(2), &Value::Null));
+    assert_eq!((&canary["wins"], &canary["picked"]), (&json!({"base": 0, "tuned": 1}), &json!({"base": null, "tuned": 1})));
+    near(&canary["difference"], 2.0);
+    let voice = &report["voice"];
+    assert_eq!((voice["function_words"].as_array().unwrap().len(), voice["lengths"].as_array().unwrap().len()), (70, 8));
+    assert_eq!(voice["curve"], json!([]), "none of her pieces has 25 words");
     assert_eq!(reading["canaries"][0]["verdict"], "not_enough_readings");
     assert_eq!(reading["canaries"].as_array().unwrap().len(), 1);
 
@@ -310,6 +322,47 @@ fn the_command_writes_two_private_files() {
     assert!(!fixture.path("runs/2026-11-22-gpt2/report").exists());
     fixture.voicetune(&["report", "none"]).code(1);
     fixture.voicetune(&["report"]).code(2);
+}
+
+#[test]
+fn the_canaries_of_all_runs_are_printed() {
+    let fixture = Fixture::new();
+    let printed = |args: &[&str]| String::from_utf8(fixture.voicetune(args).success().get_output().stdout.clone()).unwrap();
+    let text = printed(&["canaries"]);
+    for present in [
+        "2026-11-22-llama: not enough readings. Score more samples of the canaries",
+        "A known topic, short  2.00 → 4.00 (+2.00), 2 and 2 readings: too few readings",
+        "base won 0, tuned 1 of 2; picked: tuned sample 2",
+        "C known topic, long   not asked of this model",
+        "2026-11-22-gpt2: not enough readings",
+        "The rule. A canary has shifted when",
+    ] {
+        assert!(text.contains(present), "`{present}` is not in {text}");
+    }
+    let one: Value = serde_json::from_str(&printed(&["canaries", "llama", "--json"])).unwrap();
+    assert_eq!(one["runs"].as_array().unwrap().len(), 1);
+    assert_eq!(one["runs"][0]["verdict"], "not_enough_readings");
+    fs::remove_dir_all(fixture.path("runs/2026-11-22-gpt2/outputs")).unwrap();
+    assert!(printed(&["canaries"]).contains("2026-11-22-gpt2: no samples yet"));
+    fixture.voicetune(&["canaries", "none"]).code(1);
+}
+
+#[test]
+fn a_diff_names_what_was_copied_from_a_runs_pairs() {
+    let fixture = Fixture::new();
+    let (draft, revision) = (fixture.path("draft.md"), fixture.path("revision.md"));
+    fs::write(&draft, "The baker kept late hours.").unwrap();
+    fs::write(&revision, "The baker kept late hours. He told its own time, and the baker went by none of us.").unwrap();
+    let [draft, revision] = [&draft, &revision].map(|path| path.to_str().unwrap());
+    let printed = |args: &[&str]| String::from_utf8(fixture.voicetune(args).success().get_output().stdout.clone()).unwrap();
+    let text = printed(&["diff", draft, revision, "--run", "llama"]);
+    assert!(text.contains("copied from the training pairs: 1 span of 11 words"), "{text}");
+    assert!(text.contains("11 words of the response of tier2/clocks"), "{text}");
+    assert!(text.contains("He [=told its own time, and the baker") && text.contains("none of=] us."), "{text}");
+    let json: Value = serde_json::from_str(&printed(&["diff", draft, revision, "--run", "llama", "--json"])).unwrap();
+    assert_eq!((&json["copied"][0]["words"], &json["copied"][0]["in_prompt"]), (&json!(11), &json!(false)));
+    let plain: Value = serde_json::from_str(&printed(&["diff", draft, revision, "--json"])).unwrap();
+    assert_eq!(plain.get("copied"), None);
 }
 
 #[test]

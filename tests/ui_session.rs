@@ -105,7 +105,7 @@ fn a_pair_is_made_a_model_trained_read_and_rated() {
     pty.press("g");
     pty.wait_until("two samples of each arm", LONG, |_| samples(run, "A") == [2, 2]);
     pty.wait_until("both texts, without names", SOON, |screen| {
-        screen.contains("= tie   0 all bad   r rubric   c comment") && screen.contains("blind") && !screen.contains("llama-tuned")
+        screen.contains("R rank   = tie   0 all bad   r rubric   c comment") && screen.contains("blind") && !screen.contains("llama-tuned")
     });
     pty.press("w");
     pty.wait_for("gives the verdict", SOON);
@@ -129,6 +129,22 @@ fn a_pair_is_made_a_model_trained_read_and_rated() {
     let first = &reading.shown[0].arm;
     assert_eq!(reading.outcome, Outcome::Best(vec![first.clone()]));
     assert_eq!(reading.scores[first].values().copied().collect::<Vec<_>>(), [Score::new(4).unwrap()]);
+
+    // The second sample is blind again; both are ranked, the second pane first.
+    pty.press("]");
+    pty.wait_until("the second sample, without names", SOON, |screen| screen.contains("sample 2 of 2") && !screen.contains("llama-tuned"));
+    pty.press("R");
+    pty.wait_for("Ranking, the best first", SOON);
+    pty.press("2");
+    pty.wait_for("Pane 2 > …", SOON);
+    pty.press("1");
+    pty.wait_for("Pane 2 > Pane 1", SOON);
+    pty.press(ENTER);
+    pty.wait_for("read blind", SOON);
+    let verdicts = verdict::read(&folder.path().join("runs"), [name]);
+    let reading = &verdicts.verdicts[1].reading;
+    let order: Vec<_> = reading.arms().cloned().collect();
+    assert_eq!((&reading.outcome, reading.blind), (&Outcome::Ranking(vec![vec![order[1].clone()], vec![order[0].clone()]]), true));
 
     pty.press("q");
     assert_eq!(pty.wait(SOON), 0);

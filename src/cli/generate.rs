@@ -1,26 +1,33 @@
 //! `voicetune generate`: draws samples from a run's model, or from a base model, for the canaries or a prompt of one's own.
 
-use std::io::Write;
+mod view;
+
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
 use super::progress::Progress;
-use super::{Outcome, interrupt};
+use super::{Outcome, interrupt, style};
 use crate::config::{Config, Templates, Workspace};
 use crate::dataset::Encoder;
+use crate::pairs;
+use crate::review::marks::{Asked, Trained};
 use crate::run::checkpoint::{Checkpoint, Checkpoints};
 use crate::run::outputs::{Output, append};
 use crate::run::prepare::find_model;
 use crate::run::prompts::{Prompts, sampling_for, short_id};
 use crate::run::protocol::{self, Command, Event, Generate, Load, Prompt, Sample, Sampling, Tuned};
 use crate::run::{EngineHandle, Priority, Run, Want};
-use crate::ui::prose::visible_lines;
+use view::Marking;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Sample i of a prompt uses seed S + i in every arm. Both arms of a LoRA run are decoded in one batch.
 A run's samples are also kept in its outputs/ folder. Settings that are not given come from configs/sampling.yaml.
+
+What a sample copied, 8 or more words of a pair the run was trained on, is underlined on a terminal ([=...=] without colours) and named
+below it, with the names, places, years and numbers that seem to be invented.
 
 Exit status: 0 if every prompt was answered, 1 if one did not fit or the work was stopped.
 
@@ -110,6 +117,8 @@ const SAMPLING: protocol::Job = 2;
 /// What answers: a run at a checkpoint, or a config's base model.
 struct Subject {
     run: Option<(Run, Checkpoint)>,
+    /// What the run was trained on, where samples are shown to be read: to name what they copied.
+    trained: Option<Trained>,
     config: Config,
     templates: Templates,
     revision: String,
@@ -160,7 +169,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
 fn subject(args: &Args, workspace: &Workspace) -> Result<Subject> {
     if let Some(name) = &args.config {
         let config = workspace.config(name)?;
-        return Ok(Subject { run: None, templates: workspace.templates()?, revision: config.revision.clone(), config });
+        return Ok(Subject { run: None, trained: None, templates: workspace.templates()?, revision: config.revision.clone(), config });
     }
     let wanted = args.run.as_deref().context("a run is needed, or --config")?;
     let run = Run::find(&workspace.runs(), wanted)?;
@@ -170,7 +179,9 @@ fn subject(args: &Args, workspace: &Workspace) -> Result<Subject> {
         None => checkpoints.result()?,
     };
     let manifest = &run.manifest;
+    let trained = (!args.json).then(|| Trained::on(&manifest.data.train, &pairs::load(&workspace.pairs()).0).0);
     Ok(Subject {
+        trained,
         config: manifest.config.clone(),
         templates: manifest.templates.clone(),
         revision: manifest.model.commit.clone().unwrap_or_else(|| manifest.model.revision.clone()),
@@ -274,14 +285,11 @@ impl Writer<'_> {
         }
         let line = match self.args.json {
             true => serde_json::to_string(&sample).context("a sample cannot be written as JSON")? + "\n",
-            false => format!(
-                "── {} · {} · sample {} (seed {})\n\n{}\n\n",
-                sample.prompt,
-                sample.arm,
-                sample.sample,
-                sample.seed,
-                visible_lines(sample.text.trim())
-            ),
+            false => {
+                let marks = self.subject.trained.as_ref().map(|trained| trained.marks(&sample.text, &Asked::new(prompt_text)));
+                let is_terminal = std::io::stdout().is_terminal();
+                view::sample(&sample, &marks.unwrap_or_default(), Marking::of(is_terminal, style::coloured(is_terminal)))
+            }
         };
         std::io::stdout().write_all(line.as_bytes()).context("cannot write to standard output")
     }

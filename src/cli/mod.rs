@@ -6,6 +6,7 @@ macro_rules! say {
 }
 
 mod bench;
+mod canaries;
 mod check;
 mod completions;
 mod demo;
@@ -77,6 +78,8 @@ enum Command {
     Diff(diff::Args),
     /// Write what is known of a set of runs as one HTML page and one Markdown file
     Report(report::Args),
+    /// Show what each run's canaries say: scores, wins and picks of A, B and C, and the verdict with its rule
+    Canaries(canaries::Args),
     /// Measure speed and memory at a model's true shape
     Bench(bench::Args),
     /// Print a completion script for a shell
@@ -126,7 +129,8 @@ fn dispatch(args: Args) -> Result<Outcome> {
         Command::Stop(args) => stop::run(args, &workspace()?),
         Command::Generate(args) => generate::run(args, &workspace()?),
         Command::Score(args) => score::run(args),
-        Command::Diff(args) => diff::run(args),
+        Command::Diff(args) => diff::run(args, &workspace),
+        Command::Canaries(args) => canaries::run(args, &workspace()?),
         Command::Report(args) => report::run(args, &workspace()?),
         Command::Completions(args) => completions::run(args),
         Command::Worker => crate::run::worker::main(&workspace()?).map(|()| Outcome::Done),

@@ -1,12 +1,15 @@
 //! What reaches the interface, and what it asks for: closed enums of plain data.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use crossterm::event::MouseEvent;
 
 use super::keys::Chord;
 use super::tasks::{Done, Task};
 use super::work::Order;
+use crate::review::marks::Marks;
+use crate::run::protocol;
 use crate::run::worker::{Report, Request};
 
 /// Everything that happens to the interface.
@@ -146,6 +149,8 @@ pub struct Revision {
     /// From 0.
     pub sample: usize,
     pub text: String,
+    /// What is marked in it. `None` for a text of the writer's own, and while the arm's name is hidden: what a model copied gives it away.
+    pub marks: Option<Rc<Marks>>,
 }
 
 /// One line for the writer at the foot of the screen.

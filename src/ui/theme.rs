@@ -47,6 +47,8 @@ pub struct Theme {
     pub cut_off: Style,
     /// Text that stands in a training pair word for word.
     pub verbatim: Style,
+    /// A fact that the model seems to have invented.
+    pub invented: Style,
     /// Curves, in the order in which they are told apart.
     pub curves: [Style; 6],
 }
@@ -147,6 +149,11 @@ impl Theme {
         theme
     }
 
+    /// Whether texts carry signs such as `[-old-]` and `[=copied=]`: without colours, styles alone are easily missed.
+    pub fn has_signs(&self) -> bool {
+        self.choice == ThemeChoice::Mono
+    }
+
     /// The next one that the terminal can show.
     pub fn next(&self) -> Theme {
         use ThemeChoice::{Auto, Dark, Light, Mono, Sixteen};
@@ -198,6 +205,7 @@ impl Theme {
             context: fg(inks.faint),
             cut_off: fg(inks.faint).add_modifier(Modifier::CROSSED_OUT),
             verbatim: plain.add_modifier(Modifier::UNDERLINED),
+            invented: fg(inks.magenta).add_modifier(Modifier::ITALIC),
             curves: [inks.blue, inks.yellow, inks.green, inks.magenta, inks.cyan, inks.red].map(fg),
         }
     }
@@ -238,6 +246,7 @@ impl Theme {
             context: with(Modifier::DIM),
             cut_off: with(Modifier::DIM | Modifier::CROSSED_OUT),
             verbatim: with(Modifier::UNDERLINED),
+            invented: with(Modifier::ITALIC),
             curves: [plain, with(Modifier::DIM), with(Modifier::BOLD), plain, with(Modifier::DIM), with(Modifier::BOLD)],
         }
     }

@@ -15,13 +15,14 @@ use std::path::Path;
 use anyhow::Result;
 use serde::Serialize;
 
-pub use measures::{CanaryPart, Editing, EditingArm, Reading, Standing, VoiceArm, VoicePart, VoiceRow, VoiceValue};
-pub use outputs::{ArmPart, CopiedPart, DiffRow, Edit, FactPart, PromptArm, PromptPart, SamplePart};
+pub use measures::{Editing, EditingArm, Reading, Standing};
+pub use outputs::{ArmPart, DiffRow, Edit, PromptArm, PromptPart, SamplePart};
 pub use render::{html, markdown};
 pub use setup::{Curve, Point, RunPart, Setting};
 
 use crate::config::{Canary, Rubric};
 use crate::pairs::Pair;
+use crate::review::voice::VoiceTable;
 use crate::run::folder::Run;
 
 /// What the report asks, at its head.
@@ -55,7 +56,7 @@ pub struct Report {
     pub reading: Reading,
     /// A run's drafts that were held out, and those it was trained on.
     pub editing: Vec<Editing>,
-    pub voice: VoicePart,
+    pub voice: VoiceTable,
     pub prompts: Vec<PromptPart>,
     /// What is absent or cannot be compared, in sentences.
     pub missing: Vec<String>,
@@ -102,6 +103,14 @@ impl Report {
         replace_file(&paths[1], markdown(self)?.as_bytes())?;
         Ok(paths)
     }
+}
+
+/// The voice of the runs' arms alone, and what of it is absent, in sentences.
+pub fn voice(sources: &Sources) -> Result<(VoiceTable, Vec<String>)> {
+    let mut missing = vec![];
+    let texts = outputs::Texts::read(sources, &mut missing)?;
+    let table = measures::voice(sources, &texts, &mut missing);
+    Ok((table, missing))
 }
 
 fn limits(editing: &[Editing], prompts: &[PromptPart]) -> Vec<String> {

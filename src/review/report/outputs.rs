@@ -9,9 +9,8 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::Sources;
 use crate::pairs::{Pair, Tier};
 use crate::review::align::{Kind, align};
-use crate::review::facts::{FactKind, Known, invented};
+use crate::review::marks::{self, Marks, Trained};
 use crate::review::shares::{Counts, Shares};
-use crate::review::verbatim::{Index, Side};
 use crate::review::verdict::{ArmName, Pick};
 use crate::review::words::Segment;
 use crate::run::folder::Run;
@@ -78,30 +77,11 @@ pub struct SamplePart {
     pub cut_short: bool,
     pub words: usize,
     pub text: String,
-    pub copied: Vec<CopiedPart>,
-    pub facts: Vec<FactPart>,
+    /// `copied` and `facts`.
+    #[serde(flatten)]
+    pub marks: Marks,
     /// Of a draft's sentences.
     pub shares: Option<Shares>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CopiedPart {
-    pub start: usize,
-    pub end: usize,
-    pub words: usize,
-    pub pair: String,
-    pub side: Side,
-    /// Whether the prompt holds it too: then it was in plain sight.
-    pub in_prompt: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FactPart {
-    pub kind: FactKind,
-    pub start: usize,
-    pub end: usize,
-    pub text: String,
-    pub sentence: String,
 }
 
 /// What became of a draft.
@@ -220,12 +200,12 @@ pub(super) fn parts(
 ) -> (Vec<ArmPart>, Vec<PromptPart>) {
     let arms = texts.arms(sources);
     let trained: BTreeMap<String, Trained> =
-        sources.runs.iter().map(|run| (run.folder_name(), Trained::of(run, sources.pairs, missing))).collect();
+        sources.runs.iter().map(|run| (run.folder_name(), trained(run, sources.pairs, missing))).collect();
     let mut prompts = vec![];
     for (prompt, all) in &texts.prompts {
         let text = all[0].samples[0].prompt_text.clone();
         let draft = draft_of(sources, &text);
-        let asked = Asked { text: &text, index: Index::of_prompt(&text), draft };
+        let asked = Asked { prompt: marks::Asked::new(&text), draft };
         let arm = |texts: &ArmTexts| {
             let pick = picks.get(&(prompt.clone(), texts.arm.clone()));
             asked.arm(texts, &trained[texts.arm.run()], pick, label(&texts.arm, &arms))
@@ -258,32 +238,22 @@ pub(super) fn parts(
 }
 
 /// What a run was trained on.
-struct Trained {
-    index: Index,
-    known: Known,
-}
-
-impl Trained {
-    fn of(run: &Run, pairs: &[Pair], missing: &mut Vec<String>) -> Trained {
-        let ids: BTreeSet<&String> = run.manifest.data.train.iter().collect();
-        let trained: Vec<&Pair> = pairs.iter().filter(|pair| ids.contains(&pair.id)).collect();
-        if trained.len() < ids.len() {
-            let gone = ids.len() - trained.len();
-            let name = run.folder_name();
-            missing.push(format!(
-                "{name}: {gone} of its {} training pairs are no longer there; what was copied from them is not found.",
-                ids.len()
-            ));
-        }
-        let texts = trained.iter().flat_map(|pair| [pair.prompt.as_str(), pair.response.as_str()]);
-        Trained { known: Known::of(texts), index: Index::of(trained.iter().copied()) }
+fn trained(run: &Run, pairs: &[Pair], missing: &mut Vec<String>) -> Trained {
+    let ids = &run.manifest.data.train;
+    let (trained, gone) = Trained::on(ids, pairs);
+    if gone > 0 {
+        let name = run.folder_name();
+        missing.push(format!(
+            "{name}: {gone} of its {} training pairs are no longer there; what was copied from them is not found.",
+            ids.len()
+        ));
     }
+    trained
 }
 
 /// A prompt, prepared for measuring its outputs.
 struct Asked<'a> {
-    text: &'a str,
-    index: Index,
+    prompt: marks::Asked<'a>,
     draft: Option<&'a Pair>,
 }
 
@@ -298,29 +268,13 @@ impl Asked<'_> {
 
     fn sample(&self, output: &Output, trained: &Trained, pick: Option<&Pick>) -> SamplePart {
         let text = output.text.as_str();
-        let copied = trained.index.copied(text).into_iter().map(|copied| CopiedPart {
-            start: copied.span.start,
-            end: copied.span.end,
-            words: copied.words,
-            pair: copied.pair.to_owned(),
-            side: copied.side,
-            in_prompt: self.index.holds(copied.span.of(text)),
-        });
-        let facts = invented(text, self.text, &trained.known).into_iter().map(|fact| FactPart {
-            kind: fact.kind,
-            start: fact.span.start,
-            end: fact.span.end,
-            text: fact.span.of(text).to_owned(),
-            sentence: fact.sentence.of(text).to_owned(),
-        });
         SamplePart {
             sample: output.sample,
             seed: output.seed,
             picked: pick.is_some_and(|pick| pick.shown.sample == output.sample && pick.shown.is(text)),
             cut_short: output.finish == Finish::Length,
             words: text.unicode_words().count(),
-            copied: copied.collect(),
-            facts: facts.collect(),
+            marks: trained.marks(text, &self.prompt),
             shares: self.draft.filter(|_| !is_empty(output)).map(|pair| Counts::of(&align(&pair.prompt, text)).shares()),
             text: text.to_owned(),
         }
@@ -357,7 +311,7 @@ impl Edit {
 fn sum(arm: &ArmName, label: String, texts: &Texts, prompts: &[PromptPart]) -> ArmPart {
     let outputs: Vec<&Output> = texts.all().filter(|texts| texts.arm == *arm).flat_map(|texts| &texts.samples).collect();
     let samples = || prompts.iter().flat_map(|prompt| &prompt.arms).filter(|part| part.arm == *arm).flat_map(|part| &part.samples);
-    let copied = |in_prompt: bool| samples().flat_map(|sample| &sample.copied).filter(move |copied| copied.in_prompt == in_prompt);
+    let copied = |in_prompt: bool| samples().flat_map(|sample| &sample.marks.copied).filter(move |copied| copied.in_prompt == in_prompt);
     let mut sampling: Vec<Sampling> = vec![];
     for output in &outputs {
         if !sampling.contains(&output.sampling) {
@@ -377,6 +331,6 @@ fn sum(arm: &ArmName, label: String, texts: &Texts, prompts: &[PromptPart]) -> A
         copied_spans: copied(false).count(),
         copied_words: copied(false).map(|copied| copied.words).sum(),
         from_prompt: copied(true).count(),
-        facts: samples().map(|sample| sample.facts.len()).sum(),
+        facts: samples().map(|sample| sample.marks.facts.len()).sum(),
     }
 }

@@ -6,7 +6,10 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior, context};
 
+use super::chart::Course;
 use super::{Report, chart, shown};
+use crate::review::voice::table::{Compared, CurvePoint, LengthRow, VoiceArm};
+use crate::review::voice::{CURVE_STEP, VoiceTable};
 use crate::run::journal::duration;
 
 const HTML: &str = "report.html";
@@ -15,12 +18,55 @@ const MARKDOWN: &str = "report.md";
 /// One page, complete in itself.
 pub fn html(report: &Report) -> Result<String> {
     let charts: Vec<Option<String>> = report.runs.iter().map(|run| chart::losses(&run.curve)).collect();
-    render(HTML, context! { report => data(report)?, charts, style => include_str!("templates/report.css") })
+    let (curve, lengths) = (chart::course(&type_token_curve(&report.voice)), chart::course(&sentence_lengths(&report.voice)));
+    let style = include_str!("templates/report.css");
+    render(HTML, context! { report => data(report)?, charts, curve, lengths, words => telling_words(report)?, style })
 }
 
 /// The same without the pictures.
 pub fn markdown(report: &Report) -> Result<String> {
-    render(MARKDOWN, context! { report => data(report)? })
+    render(MARKDOWN, context! { report => data(report)?, words => telling_words(report)? })
+}
+
+/// As many as a reader looks at.
+const TELLING_WORDS: usize = 12;
+
+/// The function words at which an arm stands farthest from her.
+fn telling_words(report: &Report) -> Result<Value> {
+    let words: Vec<_> = report.voice.telling_words().into_iter().take(TELLING_WORDS).collect();
+    Ok(value(serde_json::to_value(words).context("the report cannot be rendered")?))
+}
+
+fn type_token_curve(voice: &VoiceTable) -> Course {
+    // A number below every fourth point.
+    let place = |point: &CurvePoint| if point.words % (4 * CURVE_STEP) == 0 { point.words.to_string() } else { String::new() };
+    Course {
+        label: "different words among the first words of a text".into(),
+        places: voice.curve.iter().map(place).collect(),
+        unit: "words",
+        hers: voice.curve.iter().map(|point| (point.compared.hers, point.compared.spread)).collect(),
+        arms: courses(voice, voice.curve.iter().map(|point| &point.compared)),
+        is_share: false,
+    }
+}
+
+fn sentence_lengths(voice: &VoiceTable) -> Course {
+    let place = |row: &LengthRow| row.to.map_or(format!("{}+", row.from), |to| format!("{}–{to}", row.from));
+    Course {
+        label: "share of the sentences by their length".into(),
+        places: voice.lengths.iter().map(place).collect(),
+        unit: "words a sentence",
+        hers: voice.lengths.iter().map(|row| (row.compared.hers, row.compared.spread)).collect(),
+        arms: courses(voice, voice.lengths.iter().map(|row| &row.compared)),
+        is_share: true,
+    }
+}
+
+/// Each arm's values along some rows.
+fn courses<'c>(voice: &VoiceTable, rows: impl Iterator<Item = &'c Compared> + Clone) -> Vec<(String, Vec<Option<f64>>)> {
+    let arm =
+        |(at, arm): (usize, &VoiceArm)| (arm.label.clone(), rows.clone().map(|row| row.values[at].map(|value| value.value)).collect());
+    voice.arms.iter().enumerate().map(arm).collect()
 }
 
 /// What `--json` prints, for the templates.

@@ -66,6 +66,26 @@ fn strengths_are_those_of_scipy_and_statsmodels() {
 }
 
 #[test]
+fn intervals_of_strengths_are_those_of_statsmodels() {
+    for entry in reference()["intervals"].as_array().unwrap() {
+        let all: Vec<Vec<(usize, usize, f64)>> = serde_json::from_value(entry["readings"].clone()).unwrap();
+        let of = |reading: Vec<_>| reading.into_iter().map(|(better, worse, share)| Comparison { better, worse, share }).collect();
+        let readings: Vec<Vec<Comparison>> = all.into_iter().map(of).collect();
+        let expected: Vec<Option<(f64, f64)>> = serde_json::from_value(entry["intervals"].clone()).unwrap();
+        let found = intervals(&readings, expected.len());
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.into_iter().zip(expected) {
+            let name = entry["name"].to_string();
+            assert_eq!(found.is_some(), expected.is_some(), "{name}");
+            let (Some(found), Some(expected)) = (found, expected) else { continue };
+            close(found.0.ln(), expected.0.ln(), 1e-7, &name);
+            close(found.1.ln(), expected.1.ln(), 1e-7, &name);
+        }
+    }
+    assert_eq!(intervals(&[], 2), [None, None]);
+}
+
+#[test]
 fn two_arms_have_the_odds_between_them() {
     let strengths = bradley_terry(&[vec![0.0, 6.0], vec![3.0, 0.0]], 0.0);
     close(strengths[0].unwrap() / strengths[1].unwrap(), 2.0, 1e-9, "6 to 3");
@@ -187,6 +207,9 @@ proptest! {
         for arm in &one.arms {
             prop_assert!(arm.wins + arm.ties + arm.all_bad <= arm.readings);
             prop_assert!(arm.strength.is_none_or(|strength| strength.is_finite() && strength > 0.0));
+            prop_assert_eq!(arm.strength.is_some(), arm.strength_interval.is_some());
+            let holds = |(low, high): (f64, f64)| arm.strength.is_some_and(|strength| 0.0 < low && low < strength && strength < high && high.is_finite());
+            prop_assert!(arm.strength_interval.is_none_or(holds), "{:?}", arm);
             let (low, high) = arm.win_interval().unwrap();
             prop_assert!(low <= arm.win_rate().unwrap() && arm.win_rate().unwrap() <= high);
         }

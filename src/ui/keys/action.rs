@@ -22,6 +22,12 @@ pub enum Context {
     Review,
     /// Scoring arms by the rubric.
     Rate,
+    /// Placing the panes one after another.
+    Rank,
+    /// The list of what was copied and invented.
+    Marks,
+    /// Writing a prompt of one's own; what is typed belongs to [`Context::Edit`].
+    Ask,
     Diff,
     /// The writer's own drafts, to be compared with what she made of them.
     Drafts,
@@ -47,6 +53,9 @@ impl Context {
             Context::Form => "Config values",
             Context::Review => "Review",
             Context::Rate => "Scoring",
+            Context::Rank => "Ranking",
+            Context::Marks => "Copied and invented",
+            Context::Ask => "A prompt of your own",
             Context::Diff => "Diff",
             Context::Drafts => "Your own drafts",
             Context::Runs => "Runs",
@@ -175,6 +184,15 @@ pub enum Action {
     AllBad,
     Comment,
     Submit,
+    Rank,
+    Marks,
+
+    // Ranking.
+    Place1,
+    Place2,
+    Place3,
+    Place4,
+    Alike,
 
     // Scoring.
     Score1,
@@ -194,4 +212,6 @@ pub enum Action {
     MarkRun,
     CompareRuns,
     RunDetails,
+    RunCanaries,
+    RunVoice,
 }

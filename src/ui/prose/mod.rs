@@ -2,6 +2,7 @@
 
 mod glyph;
 pub mod lanes;
+pub mod marked;
 mod wrap;
 
 pub use glyph::{Glyph, glyph, visible, visible_lines};

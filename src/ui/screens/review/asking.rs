@@ -74,7 +74,7 @@ impl Review {
                 if at == self.pane {
                     shown = revisions.len();
                 }
-                revisions.push(Revision { arm: pane.title.clone(), sample, text: text.text.clone() });
+                revisions.push(Revision { arm: pane.title.clone(), sample, text: text.text.clone(), marks: self.marks_of(&spread, pane) });
             }
         }
         if revisions.is_empty() {

@@ -18,6 +18,14 @@ impl Review {
             Action::Tie => self.decide(shared, |draft, _| draft.outcome = Some(Outcome::Tie)),
             Action::AllBad if matches!(self.mode, Mode::Rating(_)) => vec![Effect::say("scores go from 1 to 5")],
             Action::AllBad => self.decide(shared, |draft, _| draft.outcome = Some(Outcome::AllBad)),
+            Action::Rank => self.begin_ranking(shared),
+            Action::Place1 => self.place_next(0, shared),
+            Action::Place2 => self.place_next(1, shared),
+            Action::Place3 => self.place_next(2, shared),
+            Action::Place4 => self.place_next(3, shared),
+            Action::Alike => self.place_alike(),
+            Action::DeleteBack => self.take_place_back(),
+            Action::Accept => self.take_ranking(shared),
             Action::ScoreArms => self.begin_rating(shared),
             Action::Score1 => self.score(1, shared),
             Action::Score2 => self.score(2, shared),
@@ -91,7 +99,7 @@ impl Review {
     }
 
     /// What is decided so far on the texts in the panes, or why nothing can be decided.
-    fn draft_here(&self, shared: &Shared) -> Result<(Place, Draft), String> {
+    pub(super) fn draft_here(&self, shared: &Shared) -> Result<(Place, Draft), String> {
         let (Some(shelf), Some(place), Some(spread)) = (&self.shelf, self.place(), self.spread(shared)) else {
             return Err("there is nothing to judge yet".into());
         };
@@ -108,7 +116,7 @@ impl Review {
     }
 
     /// Changes the draft; `change` is told which arm has the focus.
-    fn decide(&mut self, shared: &Shared, change: impl FnOnce(&mut Draft, ArmName)) -> Vec<Effect> {
+    pub(super) fn decide(&mut self, shared: &Shared, change: impl FnOnce(&mut Draft, ArmName)) -> Vec<Effect> {
         match self.draft_here(shared) {
             Err(why) => vec![Effect::warn(why)],
             Ok((place, mut draft)) => {
@@ -202,8 +210,9 @@ impl Review {
             At::Picks => "picks",
         };
         format!(
-            "which of these {what} is best? {} marks the pane, {} is a tie, {} all bad",
+            "which of these {what} is best? {} marks the pane, {} ranks them all, {} is a tie, {} all bad",
             key(Action::Best),
+            key(Action::Rank),
             key(Action::Tie),
             key(Action::AllBad)
         )

@@ -5,7 +5,9 @@ mod columns;
 mod draft;
 mod judge;
 mod layout;
+mod marked;
 mod moving;
+mod ranking;
 mod shelf;
 mod spread;
 mod tasks;
@@ -20,13 +22,15 @@ use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 
 use crate::ui::keys::{Action, Chord, Context, Keymap};
-use crate::ui::message::{Effect, Open};
+use crate::ui::message::{Effect, Io, Open};
 use crate::ui::screen::{Screen, Shared};
-use crate::ui::widgets::LineInput;
+use crate::ui::widgets::{LineInput, TextInput};
 use crate::ui::work::News;
 use columns::Columns;
 use draft::Draft;
 use layout::{Areas, Wanted};
+use marked::Marked;
+use ranking::Ranking;
 use shelf::{Prompt, Shelf};
 use spread::{At, Content, Spread};
 
@@ -64,6 +68,7 @@ pub struct Review {
     /// The first row of each pane, as asked for; `columns` knows how far there is text.
     tops: [usize; 4],
     columns: Columns,
+    marked: Marked,
     /// When the first token came of what is being drawn, and how many came a second.
     pace: Option<(Instant, f64)>,
 }
@@ -79,8 +84,11 @@ enum Mode {
     Reading,
     /// The dimension under the cursor.
     Rating(usize),
+    Ranking(Ranking),
+    /// The list of what is marked in the pane, and the line under the cursor.
+    Marks(usize),
     Comment(LineInput),
-    Prompt(LineInput),
+    Prompt(Box<TextInput>),
 }
 
 impl Default for Review {
@@ -105,6 +113,7 @@ impl Default for Review {
             scrolls_together: true,
             tops: [0; 4],
             columns: Columns::default(),
+            marked: Marked::default(),
             pace: None,
         }
     }
@@ -115,29 +124,45 @@ impl Screen for Review {
         match self.mode {
             Mode::Reading => vec![Context::Review, Context::List],
             Mode::Rating(_) => vec![Context::Rate, Context::Review, Context::List],
-            Mode::Comment(_) | Mode::Prompt(_) => vec![Context::Line],
+            Mode::Ranking(_) => vec![Context::Rank, Context::Review, Context::List],
+            Mode::Marks(_) => vec![Context::Marks, Context::List],
+            Mode::Comment(_) => vec![Context::Line],
+            Mode::Prompt(_) => vec![Context::Ask, Context::Edit],
         }
     }
 
     fn act(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
         let effects = match self.mode {
-            Mode::Comment(_) | Mode::Prompt(_) => self.act_on_line(action, shared),
-            Mode::Rating(_) | Mode::Reading => self.act_on_texts(action, shared),
+            Mode::Comment(_) => self.act_on_line(action, shared),
+            Mode::Prompt(_) => self.act_on_prompt(action, shared),
+            Mode::Marks(cursor) if !matches!(action, Action::NextPane | Action::PreviousPane) => self.act_on_marks(cursor, action, shared),
+            Mode::Marks(_) | Mode::Ranking(_) | Mode::Rating(_) | Mode::Reading => self.act_on_texts(action, shared),
         };
         self.note_what_is_seen(shared);
         effects
     }
 
     fn on_key(&mut self, chord: Chord, _shared: &Shared) -> Vec<Effect> {
-        if let Mode::Comment(line) | Mode::Prompt(line) = &mut self.mode {
-            line.on_key(chord);
+        match &mut self.mode {
+            Mode::Comment(line) => _ = line.on_key(chord),
+            Mode::Prompt(text) => text.on_key(chord),
+            _ => {}
         }
         vec![]
     }
 
     fn on_paste(&mut self, text: &str, _shared: &Shared) -> Vec<Effect> {
-        if let Mode::Comment(line) | Mode::Prompt(line) = &mut self.mode {
-            line.insert(text);
+        match &mut self.mode {
+            Mode::Comment(line) => line.insert(text),
+            Mode::Prompt(prompt) => prompt.paste(text),
+            _ => {}
+        }
+        vec![]
+    }
+
+    fn on_edited(&mut self, text: &str, _shared: &Shared) -> Vec<Effect> {
+        if let Mode::Prompt(prompt) = &mut self.mode {
+            prompt.replace(text.trim_end());
         }
         vec![]
     }
@@ -262,7 +287,11 @@ impl Review {
             pane: self.pane.min(panes.saturating_sub(1)),
             is_zoomed: self.is_zoomed,
             is_list_focused: self.focus == Focus::Prompts,
-            is_rating: matches!(self.mode, Mode::Rating(_)),
+            foot: match self.mode {
+                Mode::Rating(_) => Some(7),
+                Mode::Marks(_) | Mode::Prompt(_) => Some(10),
+                Mode::Ranking(_) | Mode::Comment(_) | Mode::Reading => None,
+            },
         }
     }
 
@@ -288,7 +317,8 @@ impl Review {
             }
             Action::Generate => return self.generate(shared),
             Action::StopGenerating if shared.work.reading().is_some() => return vec![Effect::StopReading],
-            Action::FreePrompt => self.mode = Mode::Prompt(LineInput::default()),
+            Action::FreePrompt => self.mode = Mode::Prompt(Box::new(TextInput::new(""))),
+            Action::Marks => return self.list_marks(shared),
             Action::OpenDiff => return self.open_diff(shared),
             Action::Reload => return self.read_disk(),
             Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::First | Action::Last => self.motion(action, shared),
@@ -303,8 +333,27 @@ impl Review {
         }
         match (std::mem::replace(&mut self.mode, Mode::Reading), action) {
             (Mode::Comment(line), Action::Accept) => self.comment(line.text(), shared),
-            (Mode::Prompt(line), Action::Accept) if !line.text().trim().is_empty() => self.ask(line.text().trim(), shared),
             _ => vec![],
+        }
+    }
+
+    fn act_on_prompt(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
+        let Mode::Prompt(prompt) = &mut self.mode else { return vec![] };
+        match action {
+            Action::Accept => {
+                let text = prompt.text();
+                self.mode = Mode::Reading;
+                if text.trim().is_empty() { vec![] } else { self.ask(text.trim(), shared) }
+            }
+            Action::Cancel => {
+                self.mode = Mode::Reading;
+                vec![]
+            }
+            Action::ExternalEditor => vec![Effect::Do(Io::Edit { text: prompt.text(), extension: "md" })],
+            action => {
+                prompt.act(action, &shared.clipboard);
+                vec![]
+            }
         }
     }
 
@@ -343,6 +392,7 @@ impl Review {
         let at = shelf.prompts.iter().position(|prompt| Some(&prompt.id) == under_cursor.as_ref());
         self.cursor = at.unwrap_or(0);
         self.columns.forget();
+        self.marked.forget();
         self.error = None;
         self.shelf = Some(shelf);
     }

@@ -47,7 +47,8 @@ impl Review {
     pub(super) fn move_focus(&mut self, by: isize, shared: &Shared) {
         let panes = self.spread(shared).map_or(0, |spread| spread.panes.len()) as isize;
         // The list stands before the first pane; while scoring or zoomed in there are only panes.
-        let first = if matches!(self.mode, Mode::Rating(_)) || self.is_zoomed { 0 } else { -1 };
+        let is_of_panes = matches!(self.mode, Mode::Rating(_) | Mode::Ranking(_) | Mode::Marks(_));
+        let first = if is_of_panes || self.is_zoomed { 0 } else { -1 };
         let now = if self.focus == Focus::Prompts { -1 } else { self.pane as isize };
         let count = panes - first;
         if count <= 0 {
@@ -57,6 +58,9 @@ impl Review {
             -1 => self.focus = Focus::Prompts,
             pane => (self.focus, self.pane) = (Focus::Panes, pane as usize),
         }
+        if let Mode::Marks(cursor) = &mut self.mode {
+            *cursor = 0;
+        }
     }
 
     pub(super) fn go_to(&mut self, prompt: usize) {
@@ -65,7 +69,7 @@ impl Review {
             self.cursor = to;
             self.at = At::Sample(0);
             self.tops = [0; 4];
-            if matches!(self.mode, Mode::Rating(_)) {
+            if matches!(self.mode, Mode::Rating(_) | Mode::Ranking(_) | Mode::Marks(_)) {
                 self.mode = Mode::Reading;
             }
         }
@@ -81,8 +85,10 @@ impl Review {
             At::Picks => At::Sample(0),
         };
         self.tops = [0; 4];
-        if let Mode::Rating(dimension) = &mut self.mode {
-            *dimension = 0;
+        match &mut self.mode {
+            Mode::Rating(dimension) => *dimension = 0,
+            Mode::Ranking(_) => self.mode = Mode::Reading,
+            _ => {}
         }
     }
 

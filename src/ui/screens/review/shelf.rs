@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
 use crate::config::{Rubric, Workspace};
 use crate::pairs::{self, Tier};
+use crate::review::marks::Trained;
 use crate::review::verdict::{self, ArmName, Verdicts};
 use crate::run::Run;
 use crate::run::checkpoint::Checkpoints;
@@ -47,6 +49,8 @@ pub struct ReadRun {
     pub takes_long: bool,
     /// What is drawn now is drawn with this.
     pub sampling: Sampling,
+    /// What it was trained on, to find what its arms copied.
+    pub trained: Arc<Trained>,
 }
 
 #[derive(Debug, Clone)]
@@ -116,8 +120,9 @@ impl Shelf {
             shelf.problems.push(format!("{} runs were asked for; the first {MOST_RUNS} are shown", runs.len()));
             runs.truncate(MOST_RUNS);
         }
+        let (pairs, _) = pairs::load(&workspace.pairs());
         for run in &runs {
-            shelf.add_run(workspace, run, &settings)?;
+            shelf.add_run(workspace, run, &settings, &pairs)?;
         }
         shelf.title_arms();
         shelf.add_prompts(workspace, &runs);
@@ -162,7 +167,7 @@ impl Shelf {
         }
     }
 
-    fn add_run(&mut self, workspace: &Workspace, run: &Run, settings: &crate::config::Sampling) -> Result<()> {
+    fn add_run(&mut self, workspace: &Workspace, run: &Run, settings: &crate::config::Sampling, pairs: &[pairs::Pair]) -> Result<()> {
         let config = &run.manifest.config;
         let revision = run.manifest.model.commit.as_ref().unwrap_or(&run.manifest.model.revision);
         let shape = find_shape(workspace.root(), &config.model, revision);
@@ -180,7 +185,13 @@ impl Shelf {
             let Some(name) = ArmName::new(&name, &title) else { bail!("{}: not the folder of a run", run.folder.display()) };
             self.arms.push(Arm { name, run: self.runs.len(), arm, title });
         }
+        let (trained, gone) = Trained::on(&run.manifest.data.train, pairs);
+        if gone > 0 {
+            self.problems
+                .push(format!("{name}: {gone} of its training pairs are no longer there; what was copied from them is not marked"));
+        }
         self.runs.push(ReadRun {
+            trained: Arc::new(trained),
             step: Checkpoints::of(&run.folder).result().ok().map(|checkpoint| checkpoint.step),
             takes_long: shape.is_ok_and(|shape| shape.context >= LONG_PIECE),
             sampling: sampling_for(settings, &config.short_name()),

@@ -1,3 +1,5 @@
+mod marks;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -50,6 +52,7 @@ fn shelf() -> Shelf {
         step: Some(20),
         takes_long: model == "llama",
         sampling: SAMPLING,
+        trained: Default::default(),
     };
     let mut arms = vec![];
     for (at, model) in models.iter().enumerate() {

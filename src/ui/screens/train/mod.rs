@@ -6,6 +6,7 @@ mod figures;
 mod form;
 mod live;
 mod look;
+mod marked;
 mod orders;
 mod rows;
 mod tasks;
@@ -59,6 +60,8 @@ pub struct Train {
     focus: Focus,
     /// The canary sample shown; `None` follows the newest.
     sample: Option<usize>,
+    /// What is marked in it.
+    marked: Option<marked::Marked>,
     /// Lines of the right pane above its top.
     scroll: usize,
     /// To go on with as soon as it is known.
@@ -114,6 +117,7 @@ impl Default for Train {
             ask: None,
             focus: Focus::List,
             sample: None,
+            marked: None,
             scroll: 0,
             resume: None,
             has_acted: false,
@@ -133,32 +137,9 @@ impl Screen for Train {
 
     fn act(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
         self.has_acted = true;
-        if self.ask.is_some() {
-            return self.act_on_ask(action, shared);
-        }
-        if matches!(action, Action::NextPane | Action::PreviousPane) {
-            self.focus = if self.focus == Focus::List { Focus::Detail } else { Focus::List };
-            return vec![];
-        }
-        if self.form.is_some() && (self.focus == Focus::Detail || matches!(action, Action::Cancel | Action::SaveConfigAs)) {
-            let is_for_form = matches!(action, Action::Accept | Action::Cancel | Action::ResetValue | Action::SaveConfigAs);
-            if is_for_form || move_cursor(0, 1, 1, action).is_some() {
-                return self.act_on_form(action);
-            }
-        }
-        match action {
-            Action::StartTraining | Action::QueueTraining | Action::Accept => self.ask_to_start(action, shared),
-            Action::StopTraining => self.stop(shared),
-            Action::ResumeRun => self.resume_picked(shared),
-            Action::EditConfig => self.edit(),
-            Action::Preflight => {
-                self.look_is_old = true;
-                self.list().into_iter().chain(self.ask_for_look()).collect()
-            }
-            Action::PreviousSample => self.walk_samples(-1),
-            Action::NextSample => self.walk_samples(1),
-            action => self.move_by(action, shared),
-        }
+        let mut effects = self.act_here(action, shared);
+        effects.extend(self.mark_shown(shared));
+        effects
     }
 
     fn on_key(&mut self, chord: Chord, _shared: &Shared) -> Vec<Effect> {
@@ -231,7 +212,11 @@ impl Screen for Train {
 
     fn on_done(&mut self, done: &AnyDone, shared: &Shared) -> Vec<Effect> {
         match done {
-            AnyDone::Train(done) => self.on_own(done, shared),
+            AnyDone::Train(done) => {
+                let mut effects = self.on_own(done, shared);
+                effects.extend(self.mark_shown(shared));
+                effects
+            }
             _ => vec![],
         }
     }
@@ -268,7 +253,9 @@ impl Screen for Train {
         if self.now_is_old {
             self.renew(shared);
         }
-        self.read_on()
+        let mut effects = self.read_on();
+        effects.extend(self.mark_shown(shared));
+        effects
     }
 
     fn wants_tick(&self) -> bool {
@@ -290,6 +277,35 @@ impl Screen for Train {
 }
 
 impl Train {
+    fn act_here(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
+        if self.ask.is_some() {
+            return self.act_on_ask(action, shared);
+        }
+        if matches!(action, Action::NextPane | Action::PreviousPane) {
+            self.focus = if self.focus == Focus::List { Focus::Detail } else { Focus::List };
+            return vec![];
+        }
+        if self.form.is_some() && (self.focus == Focus::Detail || matches!(action, Action::Cancel | Action::SaveConfigAs)) {
+            let is_for_form = matches!(action, Action::Accept | Action::Cancel | Action::ResetValue | Action::SaveConfigAs);
+            if is_for_form || move_cursor(0, 1, 1, action).is_some() {
+                return self.act_on_form(action);
+            }
+        }
+        match action {
+            Action::StartTraining | Action::QueueTraining | Action::Accept => self.ask_to_start(action, shared),
+            Action::StopTraining => self.stop(shared),
+            Action::ResumeRun => self.resume_picked(shared),
+            Action::EditConfig => self.edit(),
+            Action::Preflight => {
+                self.look_is_old = true;
+                self.list().into_iter().chain(self.ask_for_look()).collect()
+            }
+            Action::PreviousSample => self.walk_samples(-1),
+            Action::NextSample => self.walk_samples(1),
+            action => self.move_by(action, shared),
+        }
+    }
+
     /// The list and what is right of it, with a column between them. Where there is no room for both, the one in focus has it all.
     fn areas(&self, area: Rect) -> (Rect, Rect) {
         if area.width < BOTH_PANES {

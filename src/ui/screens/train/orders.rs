@@ -354,6 +354,10 @@ impl Train {
                 effects.extend(self.list());
                 effects
             }
+            Done::Marked { sample, marks } => {
+                self.on_marked(sample, marks);
+                vec![]
+            }
             Done::Watched { folder, figures } => {
                 if let Some(watched) = self.watched.as_mut().filter(|watched| watched.folder == *folder) {
                     watched.is_reading = false;

@@ -364,6 +364,30 @@ fn samples_are_walked_and_the_newest_is_followed() {
 }
 
 #[test]
+fn what_a_sample_copied_is_marked() {
+    use crate::pairs::{Pair, Split, Status, Tier};
+    use crate::review::marks::{Asked, Trained};
+    let folder = "2026-11-22-pocket-llama-lora";
+    let mut bench = Bench::new(Depth::None, vec![run(folder, "pocket-llama-lora", State::Running, 50)]);
+    bench.train.go(Pick::Run(folder.into()), &bench.shared);
+    let figures = Ok(Arc::new(Figures::of(&history(22, false, None))));
+    let effects = bench.done(Done::Watched { folder: folder.into(), figures });
+    let [Effect::Do(Io::Task(AnyTask::Train(Task::Mark { sample, .. })))] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(sample.prompt, "B");
+    assert!(!bench.text(120, 40).contains("[="));
+    let response = "They came all the same, and stood along the wall.".to_owned();
+    let (tier, status, split) = (Tier::Note, Status::Ready, Split::Auto);
+    let pair = Pair { id: "a".into(), tier, source: "a".into(), prompt: String::new(), response, status, split, notes: String::new() };
+    let marks = Trained::on(&["a".into()], &[pair]).0.marks(&sample.text, &Asked::new(""));
+    assert!(bench.done(Done::Marked { sample: sample.clone(), marks: Arc::new(marks) }).is_empty(), "asked once");
+    let text = bench.text(120, 40);
+    assert!(text.contains("[=they came") && text.contains("the wall=].") && text.contains("10 words copied"), "{text}");
+    // Another sample is asked about anew.
+    let effects = bench.act(&[Action::PreviousSample]);
+    assert!(matches!(effects.as_slice(), [Effect::Do(Io::Task(AnyTask::Train(Task::Mark { sample, .. })))] if sample.prompt == "A"));
+}
+
+#[test]
 fn a_run_of_another_process_is_followed_while_it_grows() {
     let folder = "2026-11-22-pocket-llama-lora";
     let mut bench = Bench::new(Depth::None, vec![run(folder, "pocket-llama-lora", State::Running, 50)]);

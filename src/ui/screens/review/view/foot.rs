@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::{cut, indented};
-use crate::review::tally::tally;
+use crate::review::tally::{ArmTally, tally};
 use crate::review::verdict::{ArmName, Outcome, asked};
 use crate::ui::keys::Action;
 use crate::ui::prose::{self, visible};
@@ -21,7 +21,7 @@ impl Review {
     pub(super) fn draw_verdict(&self, frame: &mut Frame, area: Rect, shelf: &Shelf, prompt: &Prompt, spread: &Spread, shared: &Shared) {
         let theme = &shared.theme;
         let is_drawing = (0..shelf.runs.len()).any(|run| is_ordered(shelf, prompt, run, &shared.work));
-        let inner = pane(frame, area, theme, "Verdict", "", false);
+        let inner = pane(frame, area, theme, "Verdict", &in_progress(shelf, shared), false);
         let progress = self.progress(shared);
         let draft = self.place().and_then(|place| self.drafts.get(&place)).filter(|draft| !draft.is_empty());
         let key = |action| key(&shared.keymap, action);
@@ -64,8 +64,9 @@ impl Review {
             (None, None) if spread.panes.is_empty() => lines.push(Line::styled("Nothing to judge yet.", theme.faint)),
             (None, None) => lines.push(Line::styled(
                 format!(
-                    "{} best   {} tie   {} all bad   {} rubric   {} comment",
+                    "{} best   {} rank   {} tie   {} all bad   {} rubric   {} comment",
                     key(Action::Best),
+                    key(Action::Rank),
                     key(Action::Tie),
                     key(Action::AllBad),
                     key(Action::ScoreArms),
@@ -174,11 +175,21 @@ impl Review {
     }
 }
 
+/// Which run is still training, where one is: its texts are of a checkpoint on the way. It names no pane.
+fn in_progress(shelf: &Shelf, shared: &Shared) -> String {
+    let training = shared.work.training().filter(|_| shared.work.is_training()).and_then(|training| training.run.as_ref());
+    let run = shelf.runs.iter().find(|run| Some(&run.folder) == training);
+    run.and_then(|run| Some(format!("{} is still training: its texts are of step {}", visible(&run.name), run.step?))).unwrap_or_default()
+}
+
 fn in_words(outcome: &Outcome, title: impl Fn(&ArmName) -> String) -> String {
     let list = |arms: &[ArmName]| arms.iter().map(&title).collect::<Vec<_>>().join(" and ");
     match outcome {
         Outcome::Best(best) => format!("Best: {}", list(best)),
-        Outcome::Ranking(groups) => groups.iter().map(|group| list(group)).collect::<Vec<_>>().join(" > "),
+        Outcome::Ranking(groups) => {
+            let alike = |arms: &Vec<ArmName>| arms.iter().map(&title).collect::<Vec<_>>().join(" = ");
+            groups.iter().map(alike).collect::<Vec<_>>().join(" > ")
+        }
         Outcome::Tie => "A tie".into(),
         Outcome::AllBad => "All bad".into(),
     }
@@ -194,7 +205,11 @@ fn running_tally(shelf: &Shelf) -> String {
     let mut arms = tally.arms;
     arms.sort_by(|a, b| b.win_rate().partial_cmp(&a.win_rate()).unwrap_or(std::cmp::Ordering::Equal));
     let title = |arm: &ArmName| shelf.arm_of(arm).map_or_else(|| arm.to_string(), |at| shelf.arms[at].title.clone());
-    let won: Vec<String> =
-        arms.iter().map(|arm| format!("{} {} of {}", title(&arm.arm), arm.wins, arm.readings).replace(' ', NO_BREAK)).collect();
+    let strength = |arm: &ArmTally<ArmName>| match (arm.strength, arm.strength_interval) {
+        (Some(strength), Some((low, high))) => format!(", strength {strength:.2} ({low:.2} to {high:.2})"),
+        _ => String::new(),
+    };
+    let said = |arm: &ArmTally<ArmName>| format!("{} {} of {}{}", title(&arm.arm), arm.wins, arm.readings, strength(arm));
+    let won: Vec<String> = arms.iter().map(|arm| said(arm).replace(' ', NO_BREAK)).collect();
     format!("Won so far: {}", won.join(" · "))
 }

@@ -1,10 +1,18 @@
-//! Voice statistics: how far a text stands from the writer's own finished pieces, with her own spread from piece to piece as the scale.
+//! Voice statistics: how far a text stands from the writer's own finished pieces, with her own spread from piece to piece as the scale. [`table`] lays the
+//! arms beside her.
+
+mod lists;
+pub mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::text::{Document, ParagraphKind};
+use lists::{FILLERS, HEDGES};
+
+pub use lists::FUNCTION_WORDS;
+pub use table::{ArmOutputs, VoiceTable};
 
 /// What is measured of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -35,6 +43,12 @@ pub const LONG: usize = 20;
 pub const SHORT: usize = 8;
 /// As many words as a Note has, so that short and long pieces compare.
 pub const TYPES_OF: usize = 100;
+/// The type-token curve has a point every so many words, up to [`CURVE_END`].
+pub const CURVE_STEP: usize = 25;
+pub const CURVE_END: usize = 1000;
+/// The lengths into which sentences are sorted, in words: from, to. The last has no end.
+pub const LENGTHS: [(usize, Option<usize>); 8] =
+    [(1, Some(5)), (6, Some(10)), (11, Some(15)), (16, Some(20)), (21, Some(25)), (26, Some(30)), (31, Some(40)), (41, None)];
 
 impl Feature {
     pub const ALL: [Feature; 13] = [
@@ -81,25 +95,16 @@ pub struct Voice {
     pub features: BTreeMap<Feature, f64>,
     /// Share of each of [`FUNCTION_WORDS`] among the words; all 0 in a text without words.
     pub function_words: Vec<f64>,
+    /// Words of each sentence that has one, in the text's order.
+    pub sentences: Vec<usize>,
+    /// Different words among the first [`CURVE_STEP`], twice as many, and so on, as far as the text goes.
+    pub growth: Vec<usize>,
 }
 
 /// Her finished pieces, measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Own {
     pieces: Vec<Voice>,
-}
-
-/// One feature of a text beside the writer's.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-pub struct Distance {
-    pub feature: Feature,
-    pub value: f64,
-    /// Mean over her pieces.
-    pub hers: f64,
-    /// Standard deviation over her pieces (n - 1).
-    pub spread: f64,
-    /// How many of her spreads the value stands above her mean. `None` where she never varies.
-    pub z: Option<f64>,
 }
 
 impl Voice {
@@ -115,7 +120,8 @@ impl Voice {
         let per_thousand = |count: usize| ratio(1000 * count, words.len());
         let characters = |wanted: &[char]| per_thousand(text.chars().filter(|c| wanted.contains(c)).count());
         let after_long: Vec<usize> = lengths.windows(2).filter(|pair| pair[0] >= LONG).map(|pair| pair[1]).collect();
-        let types = words.get(..TYPES_OF).map(|first| first.iter().collect::<BTreeSet<_>>().len() as f64);
+        let growth = growth(&words);
+        let types = growth.get(TYPES_OF / CURVE_STEP - 1).map(|&types| types as f64);
         let measured = Feature::ALL.map(|feature| {
             let value = match feature {
                 Feature::SentenceLength => ratio(lengths.iter().sum(), lengths.len()),
@@ -136,25 +142,30 @@ impl Voice {
         });
         let features = measured.into_iter().filter_map(|(feature, value)| Some((feature, value?))).collect();
         let share = |word: &&str| ratio(words.iter().filter(|w| w == word).count(), words.len()).unwrap_or(0.0);
-        Voice { words: words.len(), features, function_words: FUNCTION_WORDS.iter().map(share).collect() }
+        let function_words = FUNCTION_WORDS.iter().map(share).collect();
+        Voice { words: words.len(), features, function_words, sentences: lengths, growth }
     }
+
+    /// The share of the sentences in each of [`LENGTHS`]; `None` without a sentence.
+    pub fn length_shares(&self) -> Option<[f64; LENGTHS.len()]> {
+        let of = |(from, to): (usize, Option<usize>)| self.sentences.iter().filter(|&&n| n >= from && to.is_none_or(|to| n <= to)).count();
+        (!self.sentences.is_empty()).then(|| LENGTHS.map(|length| of(length) as f64 / self.sentences.len() as f64))
+    }
+}
+
+fn growth(words: &[String]) -> Vec<usize> {
+    let mut types = BTreeSet::new();
+    let step = |words: &[String]| {
+        types.extend(words.to_vec());
+        types.len()
+    };
+    words.chunks_exact(CURVE_STEP).take(CURVE_END / CURVE_STEP).map(step).collect()
 }
 
 impl Own {
     /// Pieces without a word are left out.
     pub fn of<'t>(pieces: impl IntoIterator<Item = &'t str>) -> Own {
         Own { pieces: pieces.into_iter().map(Voice::of).filter(|voice| voice.words > 0).collect() }
-    }
-
-    /// The features of `voice` beside hers, those that both have and that at least two of her pieces have.
-    pub fn distances(&self, voice: &Voice) -> Vec<Distance> {
-        let of = |feature: Feature| {
-            let value = *voice.features.get(&feature)?;
-            let hers: Vec<f64> = self.pieces.iter().filter_map(|piece| piece.features.get(&feature).copied()).collect();
-            let (mean, spread) = (mean(&hers)?, spread(&hers)?);
-            Some(Distance { feature, value, hers: mean, spread, z: (spread > 0.0).then(|| (value - mean) / spread) })
-        };
-        Feature::ALL.into_iter().filter_map(of).collect()
     }
 
     /// Burrows' Delta ("Delta: a measure of stylistic difference", 2002) of a text from her pieces: the mean, over the function words, of
@@ -186,9 +197,9 @@ fn delta(pieces: &[&Voice], voice: &Voice) -> Option<f64> {
     mean(&(0..FUNCTION_WORDS.len()).filter_map(of).collect::<Vec<_>>())
 }
 
-/// In lower case, with straight apostrophes.
+/// In lower case, with straight apostrophes, without Markdown's underscores.
 fn words(text: &str) -> Vec<String> {
-    text.unicode_words().map(|word| word.to_lowercase().replace('’', "'")).collect()
+    text.unicode_words().map(|word| word.trim_matches('_').to_lowercase().replace('’', "'")).collect()
 }
 
 /// Em and en dashes, and hyphens that stand for them: two or three together, or one between blanks.
@@ -225,86 +236,69 @@ fn spread(values: &[f64]) -> Option<f64> {
     (values.len() > 1).then(|| (squares / (values.len() - 1) as f64).sqrt())
 }
 
-const HEDGES: &[&str] = &[
-    "perhaps",
-    "maybe",
-    "possibly",
-    "probably",
-    "seemingly",
-    "apparently",
-    "arguably",
-    "presumably",
-    "somewhat",
-    "rather",
-    "fairly",
-    "might",
-    "seems",
-    "seemed",
-    "i think",
-    "i suppose",
-    "i guess",
-    "sort of",
-    "kind of",
-    "tend to",
-    "tends to",
-    "in a way",
-    "to some extent",
-    "more or less",
-];
-
-const FILLERS: &[&str] = &[
-    "actually",
-    "basically",
-    "literally",
-    "really",
-    "very",
-    "quite",
-    "just",
-    "simply",
-    "indeed",
-    "of course",
-    "in fact",
-    "in order to",
-    "the fact that",
-    "it is important to",
-    "it is worth noting",
-    "it's worth noting",
-    "at the end of the day",
-    "needless to say",
-    "when it comes to",
-    "in today's world",
-];
-
-/// English words that carry grammar and no topic: articles, pronouns, prepositions, conjunctions, auxiliaries.
-pub const FUNCTION_WORDS: [&str; 70] = [
-    "the", "a", "an", "and", "or", "but", "nor", "so", "yet", "if", "then", "than", "that", "this", "these", "those", "which", "who",
-    "whom", "what", "when", "where", "while", "as", "because", "though", "of", "to", "in", "on", "at", "by", "for", "from", "with",
-    "without", "into", "upon", "about", "over", "after", "before", "between", "through", "i", "me", "my", "you", "your", "he", "him",
-    "his", "she", "her", "it", "its", "we", "us", "our", "they", "them", "their", "is", "was", "were", "be", "had", "have", "not", "no",
-];
-
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
 
+    use super::table::{Compared, VoiceValue, WordRow};
     use super::*;
+    use crate::review::verdict::ArmName;
 
     fn close(found: Option<f64>, expected: f64) {
         assert!(found.is_some_and(|found| (found - expected).abs() < 1e-9), "{found:?} is not {expected}");
     }
 
+    fn fixture() -> Value {
+        serde_json::from_str(include_str!("../../../tests/fixtures/review/voice.json")).unwrap()
+    }
+
+    fn texts(fixture: &Value, key: &str) -> Vec<String> {
+        serde_json::from_value(fixture[key].clone()).unwrap()
+    }
+
+    fn numbers(values: &Value) -> Vec<f64> {
+        serde_json::from_value(values.clone()).unwrap()
+    }
+
     /// numpy's Delta of passages, counted by a regular expression.
     #[test]
     fn delta_is_that_of_an_independent_program() {
-        let fixture: Value = serde_json::from_str(include_str!("../../tests/fixtures/review/delta.json")).unwrap();
-        let texts = |key: &str| serde_json::from_value::<Vec<String>>(fixture[key].clone()).unwrap();
-        let numbers = |key: &str| serde_json::from_value::<Vec<f64>>(fixture[key].clone()).unwrap();
-        let (pieces, others) = (texts("pieces"), texts("others"));
+        let fixture = fixture();
+        let (pieces, others) = (texts(&fixture, "pieces"), texts(&fixture, "others"));
         let own = Own::of(pieces.iter().map(String::as_str));
-        others.iter().zip(numbers("deltas")).for_each(|(text, expected)| close(own.delta(&Voice::of(text)), expected));
+        others.iter().zip(numbers(&fixture["deltas"])).for_each(|(text, expected)| close(own.delta(&Voice::of(text)), expected));
         let deltas = own.own_deltas();
         assert_eq!(deltas.len(), pieces.len());
-        deltas.into_iter().zip(numbers("own_deltas")).for_each(|(found, expected)| close(Some(found), expected));
+        deltas.into_iter().zip(numbers(&fixture["own_deltas"])).for_each(|(found, expected)| close(Some(found), expected));
+    }
+
+    /// The type-token curve, the sentences' lengths and the function words of the same passages: means, spreads and distances by numpy.
+    #[test]
+    fn the_table_is_that_of_an_independent_program() {
+        let fixture = fixture();
+        let (pieces, others) = (texts(&fixture, "pieces"), texts(&fixture, "others"));
+        let arm = ArmName::new("run", "tuned").unwrap();
+        let outputs = ArmOutputs { arm, label: "tuned".into(), texts: others.iter().map(String::as_str).collect() };
+        let table = VoiceTable::of(pieces.iter().map(String::as_str), vec![outputs]);
+        let check = |found: Vec<&Compared>, key: &str| {
+            let expected: Vec<Vec<Option<f64>>> = serde_json::from_value(fixture[key].clone()).unwrap();
+            assert_eq!(found.len(), expected.len(), "{key}");
+            for (found, expected) in found.into_iter().zip(expected) {
+                let value = found.values[0];
+                let numbers = [Some(found.hers), Some(found.spread), value.map(|value| value.value), value.and_then(|value| value.z)];
+                for (found, expected) in numbers.into_iter().zip(expected) {
+                    assert_eq!(found.is_some(), expected.is_some(), "{key}");
+                    expected.iter().for_each(|&expected| close(found, expected));
+                }
+            }
+        };
+        check(table.curve.iter().map(|point| &point.compared).collect(), "curve");
+        check(table.lengths.iter().map(|row| &row.compared).collect(), "lengths");
+        check(table.function_words.iter().map(|row| &row.compared).collect(), "function_words");
+        let at: Vec<f64> = table.curve.iter().flat_map(|point| [point.words, point.pieces, point.texts[0]]).map(|n| n as f64).collect();
+        assert_eq!(at, numbers(&fixture["curve_texts"]));
+        let farthest = |row: &WordRow| row.compared.values[0].and_then(|value| value.z).unwrap().abs();
+        assert!(table.telling_words().windows(2).all(|two| farthest(two[0]) >= farthest(two[1])));
     }
 
     #[test]
@@ -327,22 +321,35 @@ mod tests {
         check(Feature::Fillers, "In fact it is just late.", Some(1000.0 * 2.0 / 6.0));
         check(Feature::Types, &"one two three four ".repeat(25), Some(4.0));
         check(Feature::Types, "one two", None);
+        check(Feature::Fillers, "It is _just_ late.", Some(1000.0 / 4.0));
+        let voice = Voice::of(&"One two, one three! ".repeat(20));
+        assert_eq!((voice.growth, voice.sentences.len()), (vec![3, 3, 3], 20));
+        assert_eq!(Voice::of("one ".repeat(24).as_str()).growth, Vec::<usize>::new());
+        assert_eq!(Voice::of(&"one ".repeat(2000)).growth.len(), CURVE_END / CURVE_STEP);
         assert_eq!(Voice::of("").features, BTreeMap::new());
         assert_eq!(Voice::of("***\n\n—").features, BTreeMap::new());
     }
 
     #[test]
     fn her_own_spread_is_the_scale() {
-        let own = Own::of(["One two.", "One two three four.", "One two three four five six.", ""]);
-        let found = own.distances(&Voice::of("One two three four five six seven eight."));
-        let length = found.iter().find(|distance| distance.feature == Feature::SentenceLength).unwrap();
-        assert_eq!((length.value, length.hers, length.spread, length.z), (8.0, 4.0, 2.0, Some(2.0)));
-        let commas = found.iter().find(|distance| distance.feature == Feature::Commas).unwrap();
-        assert_eq!((commas.hers, commas.z), (0.0, None));
+        let pieces = ["One two.", "One two three four.", "One two three four five six.", ""];
+        let arm = |texts: Vec<&'static str>| ArmOutputs { arm: ArmName::new("r", "a").unwrap(), label: "a".into(), texts };
+        let table = VoiceTable::of(pieces, vec![arm(vec!["One two three four five six seven eight.", ""]), arm(vec![])]);
+        assert_eq!((table.pieces, table.arms[0].texts, table.arms[1].texts, table.arms[1].delta), (3, 1, 0, None));
+        let row = |feature| &table.rows.iter().find(|row| row.feature == feature).unwrap().compared;
+        let value = |value, z| Some(VoiceValue { value, z });
+        assert_eq!(*row(Feature::SentenceLength), Compared { hers: 4.0, spread: 2.0, values: vec![value(8.0, Some(2.0)), None] });
+        assert_eq!(*row(Feature::Commas), Compared { hers: 0.0, spread: 0.0, values: vec![value(0.0, None), None] });
+        assert_eq!(table.curve, []);
+        let shares: Vec<f64> = table.lengths.iter().map(|row| row.compared.hers).collect();
+        assert_eq!(shares, [2.0 / 3.0, 1.0 / 3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        assert_eq!((table.lengths[0].name(), table.lengths[7].name()), ("1 to 5".into(), "41 and more".into()));
+        let alone = VoiceTable::of(["One two."], vec![arm(vec!["One two."])]);
+        assert_eq!((alone.rows, alone.lengths, alone.function_words), (vec![], vec![], vec![]));
+        let own = Own::of(pieces);
         // The mean of three times 0.1 is not 0.1; her share of the word has no spread all the same.
         let same = Own::of(["The two three four five six seven eight nine ten."; 3]);
         assert_eq!(same.delta(&Voice::of("The one.")), None);
-        assert!(Own::of([]).distances(&Voice::of("One two.")).is_empty());
         assert_eq!(Own::of(["The one."]).delta(&Voice::of("The one.")), None);
         assert_eq!(own.delta(&Voice::of("")), None);
         assert!(Own::of(["The one.", "A two."]).own_deltas().is_empty());
