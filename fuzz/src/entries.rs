@@ -203,7 +203,7 @@ pub fn text(data: &[u8]) {
     assert!(!shown.contains(|c: char| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c)), "{shown:?}");
     let (draft, revision) = text.split_at(text.floor_char_boundary(text.len() / 2));
     let alignment = review::align(draft, revision);
-    review::lanes::entries(&alignment);
+    review::lanes::entries(&alignment, &[]);
     review::Counts::of(&alignment);
     review::voice::Voice::of(&text);
 }

@@ -9,7 +9,6 @@ use super::keys::Chord;
 use super::tasks::{Done, Task};
 use super::work::Order;
 use crate::review::marks::Marks;
-use crate::run::protocol;
 use crate::run::worker::{Report, Request};
 
 /// Everything that happens to the interface.
