@@ -94,8 +94,8 @@ fn main() {
 
 fn train(sample: &Sample, name: &str, resumed: bool) -> Child {
     let steps = STEPS.to_string();
-    let fresh = ["train", "lora", "--run", name, "--max-steps", &steps];
-    let again = ["train", "--resume", name, "--max-steps", &steps];
+    let fresh = ["train", "lora", "--run", name, "--in-process", "--max-steps", &steps];
+    let again = ["train", "--resume", name, "--in-process", "--max-steps", &steps];
     let mut command = sample.voicetune(if resumed { &again } else { &fresh });
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }

@@ -49,7 +49,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
     let rubric = workspace.rubric()?;
     let names: Vec<String> = runs.iter().map(Run::folder_name).collect();
     let found = verdict::read(&workspace.runs(), names.iter().map(String::as_str));
-    found.problems.iter().for_each(|problem| eprintln!("{problem}"));
+    found.problems.iter().for_each(|problem| say!("{problem}"));
     let readings: Vec<&Reading> = found.verdicts.iter().map(|verdict| &verdict.reading).collect();
     let mut printed = Printed { runs: vec![], nothing: vec![], rule: rule() };
     for (run, name) in runs.iter().zip(names) {

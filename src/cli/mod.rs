@@ -35,7 +35,6 @@ use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::Workspace;
-use crate::ui::prose::visible_lines;
 
 /// Teach a language model a writer's voice.
 #[derive(Debug, Parser)]
@@ -106,7 +105,7 @@ pub fn main() -> ExitCode {
         Ok(Outcome::Problems) => ExitCode::from(1),
         Ok(Outcome::Usage) => ExitCode::from(2),
         Err(error) => {
-            eprintln!("{} {}", style::error_prefix(), visible_lines(&format!("{error:#}")));
+            style::fail(&format!("{error:#}"));
             ExitCode::from(1)
         }
     }

@@ -19,4 +19,9 @@ pub fn say(line: &str) {
     writeln!(std::io::stderr(), "{}", visible_lines(line)).ok();
 }
 
+/// Says what a command failed with. A terminal that is gone does not make it another failure.
+pub fn fail(error: &str) {
+    writeln!(std::io::stderr(), "{} {}", error_prefix(), visible_lines(error)).ok();
+}
+
 pub use crate::run::journal::counted;

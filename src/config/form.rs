@@ -343,7 +343,7 @@ mod tests {
     fn what_the_parser_refuses_is_refused_in_its_words() {
         let (config, _) = config("pocket-gpt2-full");
         let check = |key: &str, text: &str, expected: &str| assert_eq!(with(&config, key, text), Err(expected.to_owned()), "{key}");
-        check("epochs", "0", "`epochs` must be 1 or more, not 0");
+        check("epochs", "0", "`epochs` must be from 1 to 100,000, not 0");
         check("epochs", "three", "`epochs: three`: expected a whole number, 0 or above");
         check("epochs", "", "`epochs:`: expected a whole number, 0 or above");
         check("lora.dropout", "1", "`lora.dropout` must be from 0 to below 1, not 1.0");

@@ -18,14 +18,14 @@ const FROM: [usize; 3] = [2, 9, 16];
 
 pub fn every_one() -> usize {
     let sample = Sample::new();
-    sample.succeed(&["train", "lora", "--run", "whole", "--max-steps", STEPS]);
+    sample.succeed(&["train", "lora", "--run", "whole", "--max-steps", STEPS, "--in-process"]);
     let whole = exact_history(&sample.run("whole"));
     let mut faults = 0;
     for (call, error) in CASES {
         for from in FROM {
             let name = format!("{call}-{from}");
             let shown = format!("training: {call} with {error} from no. {from} on");
-            let program = sample.voicetune(&["train", "lora", "--run", &name, "--max-steps", STEPS]);
+            let program = sample.voicetune(&["train", "lora", "--run", &name, "--max-steps", STEPS, "--in-process"]);
             let mut command = under_strace(sample.root(), call, &format!("error={error}:when={from}+"));
             command.arg(program.get_program()).args(program.get_args()).current_dir(sample.root());
             command.envs(program.get_envs().filter_map(|(key, value)| Some((key, value?))));
