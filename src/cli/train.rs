@@ -183,7 +183,7 @@ pub(super) fn follow(engine: &EngineHandle, from: usize, last: usize, json: bool
                 progress.finish();
                 return Ok(ended);
             }
-            Event::Started(_) | Event::Loaded(_) | Event::Text(_) => {}
+            Event::Started(_) | Event::Loaded(_) | Event::Scored(_) | Event::Text(_) => {}
         }
     }
 }

@@ -25,7 +25,7 @@ pub mod spec;
 pub mod weights;
 
 pub use adapter::AdapterConfig;
-pub use model::Model;
+pub use model::{Model, TokenScore};
 
 use crate::config::Recompute;
 
