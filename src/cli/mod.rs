@@ -52,7 +52,7 @@ enum Command {
     Train(Box<train::Args>),
     /// Draw samples from a run, base and fine-tuned side by side
     Generate(generate::Args),
-    /// Log-probabilities of a text's tokens under a model
+    /// Log-probabilities of a text's tokens under a model, or under both arms of a run
     Score(score::Args),
     /// Show what a revision kept, cut, reworded and moved, sentence by sentence
     Diff(diff::Args),
@@ -98,7 +98,7 @@ fn dispatch(args: Args) -> Result<Outcome> {
         Command::Encode(args) => encode::run(args, &workspace()?),
         Command::Train(args) => train::run(args, &workspace()?),
         Command::Generate(args) => generate::run(args, &workspace()?),
-        Command::Score(args) => score::run(args),
+        Command::Score(args) => score::run(args, &workspace),
         Command::Diff(args) => diff::run(args),
         Command::Report(args) => report::run(args, &workspace()?),
         Command::Completions(args) => completions::run(args),

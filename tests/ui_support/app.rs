@@ -8,7 +8,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use voicetune::config::Workspace;
 use voicetune::run::protocol::{
-    Arm, Command, Ended, Eval, Event, Finish, Generate, Loaded, Message, Outcome, Sample, Started, Step, Text, now,
+    Arm, Command, Ended, Eval, Event, Finish, Generate, Loaded, Message, Outcome, Rival, Sample, Scored, Started, Step, Text, now,
 };
 use voicetune::ui::app::App;
 use voicetune::ui::keys::Keymap;
@@ -153,6 +153,16 @@ fn answer(command: Command) -> Vec<Message> {
             let mut events = samples(generate);
             events.push(ended());
             all(job, events)
+        }
+        Command::Score(score) => {
+            let places = score.ids.len() - 1;
+            let scored = |arm: Arm| {
+                let nats = |i: usize| if arm == Arm::Base { (i % 9) as f32 } else { (i % 7) as f32 };
+                let rival = |_| Rival { text: " the".into(), logprob: -1.5 };
+                let logprobs = (0..places).map(|i| -nats(i)).collect();
+                Event::Scored(Scored { arm, step: None, logprobs, rivals: (0..places).map(rival).collect() })
+            };
+            all(score.job, score.arms.iter().copied().map(scored).chain([ended()]).collect())
         }
         Command::Stop { .. } | Command::Quit => vec![],
     }

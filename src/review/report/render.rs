@@ -7,6 +7,7 @@ use minijinja::value::{Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior, context};
 
 use super::{Report, chart, shown};
+use crate::review::surprisal::{DIFFERENCE, SURPRISE, Shade, View, shade};
 use crate::run::journal::duration;
 
 const HTML: &str = "report.html";
@@ -15,12 +16,27 @@ const MARKDOWN: &str = "report.md";
 /// One page, complete in itself.
 pub fn html(report: &Report) -> Result<String> {
     let charts: Vec<Option<String>> = report.runs.iter().map(|run| chart::losses(&run.curve)).collect();
-    render(HTML, context! { report => data(report)?, charts, style => include_str!("templates/report.css") })
+    let steps = context! { surprise => SURPRISE, difference => DIFFERENCE };
+    render(
+        HTML,
+        context! { report => data(report)?, charts, steps, compared => compared(report), style => include_str!("templates/report.css") },
+    )
 }
 
 /// The same without the pictures.
 pub fn markdown(report: &Report) -> Result<String> {
-    render(MARKDOWN, context! { report => data(report)? })
+    render(MARKDOWN, context! { report => data(report)?, compared => compared(report) })
+}
+
+/// The arms that have outputs at any temperature, each once.
+fn compared(report: &Report) -> Vec<String> {
+    let mut names: Vec<String> = vec![];
+    for arm in report.temperatures.iter().flat_map(|part| &part.arms).map(|arm| arm.arm.to_string()) {
+        if !names.contains(&arm) {
+            names.push(arm);
+        }
+    }
+    names
 }
 
 /// What `--json` prints, for the templates.
@@ -57,6 +73,7 @@ fn render(name: &str, data: Value) -> Result<String> {
         environment.add_filter("duration", duration);
         environment.add_filter("whisker", whisker);
         environment.add_filter("marked", marked);
+        environment.add_filter("heat", heat);
         environment.add_filter("quoted", |text: &str| Value::from_safe_string(shown::quote_markdown(&shown::visible(text))));
         environment.add_template(HTML, include_str!("templates/report.html"))?;
         environment.add_template(MARKDOWN, include_str!("templates/report.md"))?;
@@ -89,6 +106,38 @@ fn interval(ends: Option<Vec<f64>>, digits: usize) -> String {
 fn whisker(value: Option<f64>, interval: Option<Vec<f64>>, from: f64, to: f64) -> Value {
     let interval = interval.filter(|ends| ends.len() == 2).map(|ends| (ends[0], ends[1]));
     value.map_or(Value::from(""), |value| Value::from_safe_string(chart::whisker(value, interval, from, to)))
+}
+
+/// A scored text in shades of what `view` names: `base`, `tuned` or `difference`.
+fn heat(part: &Value, view: &str) -> Result<Value, Error> {
+    let view = match view {
+        "base" => View::Base,
+        "tuned" => View::Tuned,
+        _ => View::Difference,
+    };
+    let chars: Vec<char> = part.get_attr("text")?.to_string().chars().collect();
+    let mut out = String::new();
+    for cell in part.get_attr("cells")?.try_iter()? {
+        let place = |key: &str| Ok::<usize, Error>(cell.get_attr(key)?.as_usize().unwrap_or(0).min(chars.len()));
+        let nats = |key: &str| f64::try_from(cell.get_attr(key)?);
+        let (base, tuned) = (nats("base")?, nats("tuned")?);
+        let text: String = chars.get(place("start")?..place("end")?).unwrap_or_default().iter().collect();
+        let value = match view {
+            View::Base => base,
+            View::Tuned => tuned,
+            View::Difference => base - tuned,
+        };
+        let class = match shade(value, view) {
+            Shade::Surprise(step) => format!("s{step}"),
+            Shade::Even => "s0".to_owned(),
+            Shade::Less(step) => format!("l{step}"),
+            Shade::More(step) => format!("m{step}"),
+        };
+        let shown = if text.is_empty() { "∎".to_owned() } else { shown::escape_html(&shown::visible(&text)) };
+        let (base, tuned) = (shown::fixed(base, 2), shown::fixed(tuned, 2));
+        out.push_str(&format!("<span class=\"{class}\" title=\"base {base}, fine-tuned {tuned} nats\">{shown}</span>"));
+    }
+    Ok(Value::from_safe_string(out))
 }
 
 /// The text of a sample with what was copied underlined and what seems invented marked.

@@ -22,6 +22,8 @@ pub enum Context {
     Review,
     /// Scoring arms by the rubric.
     Rate,
+    /// A text in shades of surprisal.
+    Heat,
     Diff,
     /// The writer's own drafts, to be compared with what she made of them.
     Drafts,
@@ -47,6 +49,7 @@ impl Context {
             Context::Form => "Config values",
             Context::Review => "Review",
             Context::Rate => "Scoring",
+            Context::Heat => "Heat map",
             Context::Diff => "Diff",
             Context::Drafts => "Your own drafts",
             Context::Runs => "Runs",
@@ -165,6 +168,13 @@ pub enum Action {
     FreePrompt,
     Pick,
     ComparePicks,
+    Temperatures,
+    HeatMap,
+    HeatView,
+    HeatText,
+    HeatModel,
+    PreviousTemperature,
+    NextTemperature,
     Blind,
     ScrollTogether,
     Zoom,

@@ -1,23 +1,25 @@
-//! What the engine thread is asked to do: runs to train and prompts to answer, one after another. A prompt for the very run that
-//! is training is answered between its steps.
+//! What the engine thread is asked to do: runs to train, prompts to answer and texts to score, one after another. What is asked of the
+//! very run that is training is answered between its steps.
 //!
 //! This is a state machine without input or output: orders and messages go in, effects and news come out.
 
 mod order;
 mod reading;
+mod scoring;
 mod tasks;
 mod training;
 
 use std::collections::VecDeque;
 use std::path::Path;
 
-pub use order::{Order, ReadOrder, TrainOrder};
+pub use order::{Order, ReadOrder, ScoreOrder, TrainOrder};
 pub use reading::{Key, Reading};
+pub use scoring::{ScoredText, Scoring};
 pub use tasks::{Done, Drawn, ReadPlan, Task};
 pub use training::{Stage, Training};
 
 use super::message::Effect;
-use crate::run::protocol::{Job, Message, Outcome};
+use crate::run::protocol::{Event, Job, Message, Outcome};
 
 /// What has changed.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +34,10 @@ pub enum News {
     Sample(Box<Drawn>),
     /// A reading has ended: all samples are there, or it was stopped, or it failed with this error.
     ReadingEnded { order: ReadOrder, error: Option<String> },
+    /// A text waits to be scored, or is being scored: look at [`Work::scoring`].
+    Scoring,
+    /// What came of the score with this ticket.
+    Scored { ticket: u64, text: Result<Box<ScoredText>, String> },
     /// Something was queued, or taken from the queue.
     Queue,
 }
@@ -42,6 +48,7 @@ pub struct Work {
     queue: VecDeque<Order>,
     training: Option<Training>,
     reading: Option<Reading>,
+    scoring: Option<Scoring>,
     /// What the engine thread holds.
     loaded: Option<Key>,
 }
@@ -79,6 +86,11 @@ impl Work {
         self.reading.as_ref()
     }
 
+    /// The text being scored.
+    pub fn scoring(&self) -> Option<&Scoring> {
+        self.scoring.as_ref()
+    }
+
     /// What waits, first come first served.
     pub fn queue(&self) -> impl Iterator<Item = &Order> {
         self.queue.iter()
@@ -88,7 +100,8 @@ impl Work {
         let mut out = Outcomes::default();
         match order {
             // Only the model that is training can answer meanwhile, and only about itself.
-            Order::Read(order) if self.reading.is_none() && self.trains(&order.run) => self.begin_reading(order, &mut out),
+            Order::Read(order) if self.is_free_for(&order.run) => self.begin_reading(order, &mut out),
+            Order::Score(order) if self.is_free_for(&order.request.run) => self.begin_scoring(*order, &mut out),
             order => {
                 self.queue.push_back(order);
                 out.news(News::Queue);
@@ -101,8 +114,9 @@ impl Work {
     /// Takes the order at this place out of the queue.
     pub fn cancel(&mut self, index: usize) -> Outcomes {
         let mut out = Outcomes::default();
-        if self.queue.remove(index).is_some() {
+        if let Some(order) = self.queue.remove(index) {
             out.news(News::Queue);
+            tell_unscored(vec![order], scoring::STOPPED, &mut out);
         }
         out
     }
@@ -120,9 +134,14 @@ impl Work {
     pub fn stop_reading(&mut self) -> Outcomes {
         let mut out = Outcomes::default();
         let waiting = self.queue.len();
-        self.queue.retain(|order| matches!(order, Order::Train(_)));
+        let (kept, gone): (Vec<Order>, Vec<Order>) = self.queue.drain(..).partition(|order| matches!(order, Order::Train(_)));
+        self.queue.extend(kept);
         if self.queue.len() < waiting {
             out.news(News::Queue);
+        }
+        tell_unscored(gone, scoring::STOPPED, &mut out);
+        if let Some(scoring) = &mut self.scoring {
+            scoring.stop(&mut out);
         }
         if let Some(reading) = &mut self.reading
             && reading.stop(&mut out)
@@ -167,16 +186,32 @@ impl Work {
             if let Some(outcome) = reading.on_event(event, &mut out) {
                 self.end_reading(outcome.err(), &mut out);
             }
+        } else if self.scoring.as_ref().is_some_and(|scoring| scoring.owns(job)) {
+            self.on_scoring_event(event, &mut out);
         }
         self.begin_next(&mut out);
         out
+    }
+
+    fn on_scoring_event(&mut self, event: Event, out: &mut Outcomes) {
+        let Some(scoring) = &mut self.scoring else { return };
+        if matches!(event, Event::Loaded(_)) {
+            self.loaded = Some(scoring.key());
+        }
+        if let Some(text) = scoring.on_event(event, out) {
+            let ticket = scoring.order.ticket;
+            self.scoring = None;
+            out.news(News::Scored { ticket, text });
+        }
     }
 
     /// The engine thread is gone: what was under way has failed.
     pub fn on_lost(&mut self, error: &str) -> Outcomes {
         let mut out = Outcomes::default();
         self.loaded = None;
-        self.queue.clear();
+        let waiting = std::mem::take(&mut self.queue);
+        let scoring = self.scoring.take().map(|scoring| Order::Score(Box::new(scoring.order)));
+        tell_unscored(waiting.into_iter().chain(scoring).collect(), error, &mut out);
         if let Some(training) = &mut self.training {
             training.fail(error.to_owned(), &mut out);
         }
@@ -190,13 +225,18 @@ impl Work {
         self.training.as_ref().is_some_and(|training| training.stage == Stage::Training && training.run.as_deref() == Some(run))
     }
 
+    /// Whether it can be asked at once about the run that is training.
+    fn is_free_for(&self, run: &Path) -> bool {
+        self.reading.is_none() && self.scoring.is_none() && self.trains(run)
+    }
+
     fn new_job(&mut self) -> Job {
         self.last_job += 1;
         self.last_job
     }
 
     fn begin_next(&mut self, out: &mut Outcomes) {
-        if self.is_training() || self.reading.is_some() {
+        if self.is_training() || self.reading.is_some() || self.scoring.is_some() {
             return;
         }
         match self.queue.pop_front() {
@@ -212,7 +252,18 @@ impl Work {
                 out.news(News::Queue);
                 self.begin_reading(order, out);
             }
+            Some(Order::Score(order)) => {
+                out.news(News::Queue);
+                self.begin_scoring(*order, out);
+            }
         }
+    }
+
+    fn begin_scoring(&mut self, order: ScoreOrder, out: &mut Outcomes) {
+        let job = self.new_job();
+        let key = Key { run: order.request.run.clone(), checkpoint: order.request.checkpoint.path.clone() };
+        let is_loaded = self.trains(&key.run) || self.loaded.as_ref() == Some(&key);
+        self.scoring = Some(Scoring::begin(job, order, is_loaded, out));
     }
 
     fn begin_reading(&mut self, order: ReadOrder, out: &mut Outcomes) {
@@ -247,6 +298,15 @@ impl Work {
     fn end_reading(&mut self, error: Option<String>, out: &mut Outcomes) {
         if let Some(reading) = self.reading.take() {
             out.news(News::ReadingEnded { order: reading.order, error });
+        }
+    }
+}
+
+/// Whoever waits for a score that does not come hears why.
+fn tell_unscored(orders: Vec<Order>, why: &str, out: &mut Outcomes) {
+    for order in orders {
+        if let Order::Score(order) = order {
+            out.news(News::Scored { ticket: order.ticket, text: Err(why.to_owned()) });
         }
     }
 }

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use crate::config::Config;
 use crate::run::protocol::Arm;
+use crate::run::scoring::Request;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Order {
     Train(Box<TrainOrder>),
     Read(ReadOrder),
+    Score(Box<ScoreOrder>),
 }
 
 impl From<TrainOrder> for Order {
@@ -20,6 +22,12 @@ impl From<TrainOrder> for Order {
 impl From<ReadOrder> for Order {
     fn from(order: ReadOrder) -> Order {
         Order::Read(order)
+    }
+}
+
+impl From<ScoreOrder> for Order {
+    fn from(order: ScoreOrder) -> Order {
+        Order::Score(Box::new(order))
     }
 }
 
@@ -48,4 +56,12 @@ pub struct ReadOrder {
     pub samples: Option<usize>,
     /// In place of the one in `sampling.yaml`.
     pub temperature: Option<f64>,
+}
+
+/// A text for the arms of one run to score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoreOrder {
+    /// Chosen by the sender; what comes of the order carries it back.
+    pub ticket: u64,
+    pub request: Request,
 }

@@ -14,6 +14,7 @@ use crate::run::prepare::{Prepared, find_model};
 use crate::run::prompts::{Prompts, sampling_for};
 use crate::run::protocol::{Job, Load, Prompt, Sampling, Train, Tuned};
 use crate::run::resume;
+use crate::run::scores::{self, Scores};
 use crate::ui::tasks::{Desk, Lane, in_words};
 
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub enum Task {
     },
     /// Appends a sample to the run's outputs.
     Keep(Box<Drawn>),
+    /// Appends scores to those of the run in this folder.
+    KeepScores(Box<(PathBuf, Scores)>),
 }
 
 #[derive(Debug)]
@@ -75,7 +78,7 @@ pub struct Drawn {
 impl Task {
     pub fn lane(&self) -> Lane {
         match self {
-            Task::Keep(_) => Lane::Disk,
+            Task::Keep(_) | Task::KeepScores(_) => Lane::Disk,
             Task::Prepare { .. } | Task::Create { .. } | Task::Plan { .. } => Lane::Compute,
         }
     }
@@ -88,6 +91,7 @@ impl Task {
             }
             Task::Plan { job, order } => Done::Planned { job, plan: in_words(plan(desk, &order)).map(Box::new) },
             Task::Keep(drawn) => Done::Kept(in_words(outputs::append(&drawn.run, &drawn.output))),
+            Task::KeepScores(kept) => Done::Kept(in_words(scores::append(&kept.0, &kept.1))),
         }
     }
 }

@@ -77,7 +77,12 @@ pub(super) fn entries(workspace: &Workspace, summaries: &mut Summaries) -> Resul
     folders.retain(|path| !path.file_name().unwrap_or_default().to_string_lossy().starts_with('.'));
     folders.sort();
     let names: Vec<String> = folders.iter().map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned()).collect();
-    let verdicts = verdict::read(&runs, names.iter().map(String::as_str)).verdicts;
+    let mut verdicts = verdict::read(&runs, names.iter().map(String::as_str));
+    // Readings at other temperatures are not counted with these. Settings that cannot be read are said where samples are drawn.
+    if let Ok(usual) = workspace.sampling().map(|settings| settings.temperature.into()) {
+        verdicts = verdicts.at(usual, usual);
+    }
+    let verdicts = verdicts.verdicts;
     let readings: Vec<&Reading> = verdicts.iter().map(|verdict| &verdict.reading).collect();
     let reader = Reader { tally: tally(readings.iter().copied(), Clone::clone), readings, rubric: workspace.rubric().ok() };
     let mut entries: Vec<Entry> = folders.into_iter().zip(names).map(|(folder, name)| entry(folder, name, summaries, &reader)).collect();
