@@ -118,7 +118,7 @@ fn marks(workspace: &Workspace, run: &str, draft: &str, revision: &str) -> Resul
     let (pairs, _) = pairs::load(&workspace.pairs());
     let (trained, gone) = Trained::on(&run.manifest.data.train, &pairs);
     if gone > 0 {
-        eprintln!("note: {gone} of the run's training pairs are no longer there; what was copied from them is not found");
+        say!("note: {gone} of the run's training pairs are no longer there; what was copied from them is not found");
     }
     Ok(trained.marks(revision, &Asked::new(draft)))
 }
