@@ -48,12 +48,15 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
     };
     let rubric = workspace.rubric()?;
     let names: Vec<String> = runs.iter().map(Run::folder_name).collect();
-    let found = verdict::read(&workspace.runs(), names.iter().map(String::as_str));
+    // Readings at other temperatures are not counted with these.
+    let usual = workspace.sampling()?.temperature.into();
+    let found = verdict::read(&workspace.runs(), names.iter().map(String::as_str)).at(usual, usual);
     found.problems.iter().for_each(|problem| say!("{problem}"));
     let readings: Vec<&Reading> = found.verdicts.iter().map(|verdict| &verdict.reading).collect();
+    let picks = found.picks_by_arm();
     let mut printed = Printed { runs: vec![], nothing: vec![], rule: rule() };
     for (run, name) in runs.iter().zip(names) {
-        match CanarySheet::of_run(&run.folder, &readings, &found.picks, &rubric)? {
+        match CanarySheet::of_run(&run.folder, &readings, &picks, &rubric)? {
             Some(sheet) => printed.runs.push(sheet),
             None => printed.nothing.push(name),
         }

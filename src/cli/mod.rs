@@ -71,7 +71,7 @@ enum Command {
     Stop(stop::Args),
     /// Draw samples from a run, base and fine-tuned side by side
     Generate(generate::Args),
-    /// Log-probabilities of a text's tokens under a model
+    /// Log-probabilities of a text's tokens under a model, or under both arms of a run
     Score(score::Args),
     /// Show what a revision kept, cut, reworded and moved, sentence by sentence
     Diff(diff::Args),
@@ -127,7 +127,7 @@ fn dispatch(args: Args) -> Result<Outcome> {
         Command::Watch(args) => watch::run(args, &workspace()?),
         Command::Stop(args) => stop::run(args, &workspace()?),
         Command::Generate(args) => generate::run(args, &workspace()?),
-        Command::Score(args) => score::run(args),
+        Command::Score(args) => score::run(args, &workspace),
         Command::Diff(args) => diff::run(args, &workspace),
         Command::Canaries(args) => canaries::run(args, &workspace()?),
         Command::Report(args) => report::run(args, &workspace()?),

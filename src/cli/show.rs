@@ -52,7 +52,7 @@ impl Show {
             Event::Saved(s) => self.note(&format!("step {}: saved {}", s.step, s.checkpoint)),
             Event::Sample(s) => self.note(&format!("step {}: canary {}: {}", s.step.unwrap_or(0), s.prompt, first_line(&s.text))),
             Event::Ended(_) => self.finish(),
-            Event::Loaded(_) | Event::Text(_) => {}
+            Event::Loaded(_) | Event::Scored(_) | Event::Text(_) => {}
         }
         Ok(())
     }

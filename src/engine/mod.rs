@@ -26,7 +26,7 @@ pub mod weights;
 mod wide;
 
 pub use adapter::AdapterConfig;
-pub use model::Model;
+pub use model::{Model, TokenScore};
 
 use crate::config::Recompute;
 

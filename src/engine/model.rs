@@ -12,7 +12,7 @@ use super::norm::Norm;
 use super::ops::attention::Heads;
 use super::ops::cross_entropy::{self, Loss};
 use super::ops::product::{self, few_rows};
-use super::ops::{embedding, rope::Rotations};
+use super::ops::{embedding, rope::Rotations, runner_up};
 use super::params::{self, ParamId, Params};
 use super::pass::Pass;
 use super::projection::Projection;
@@ -30,6 +30,16 @@ pub(super) fn logits_at_once(place: Place) -> usize {
         Place::Cpu => 1 << 24,
         Place::Gpu => 1 << 27,
     }
+}
+
+/// How likely a token was where it stands, and what else could have stood there.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TokenScore {
+    /// In nats.
+    pub logprob: f32,
+    /// The likeliest other token.
+    pub rival: u32,
+    pub rival_logprob: f32,
 }
 
 /// Weights, and how to run them.
@@ -189,13 +199,23 @@ impl Model {
 
     /// `logprobs[i] = ln p(ids[i + 1] | ids[..= i])` in nats, one fewer than there are ids.
     pub fn logprobs(&mut self, ids: &[u32], arm: Arm) -> Result<Vec<f32>> {
-        if ids.len() < 2 {
-            return Ok(vec![]);
-        }
-        let n = ids.len() - 1;
-        let batch = Batch { tokens: ids[..n].to_vec(), targets: ids[1..].to_vec(), weights: vec![1; n], lengths: vec![n] };
+        let Some(batch) = all_predicted(ids) else { return Ok(vec![]) };
         self.prepare(&batch)?;
-        self.logprobs_at(&batch, &(0..n as u32).collect::<Vec<_>>(), arm)
+        self.logprobs_at(&batch, &trained_rows(&batch), arm)
+    }
+
+    /// As [`Model::logprobs`], with the likeliest other token at each place.
+    pub fn scores(&mut self, ids: &[u32], arm: Arm) -> Result<Vec<TokenScore>> {
+        let Some(batch) = all_predicted(ids) else { return Ok(vec![]) };
+        self.prepare(&batch)?;
+        let mut scores = vec![];
+        self.each_logits(&batch, &trained_rows(&batch), arm, &mut |logits, targets| {
+            let rivals = runner_up::runner_up(logits, targets)?;
+            let score = |(logprob, (rival, lead))| TokenScore { logprob, rival, rival_logprob: logprob + lead };
+            scores.extend(cross_entropy::logprobs(logits, targets)?.into_iter().zip(rivals).map(score));
+            Ok(())
+        })?;
+        Ok(scores)
     }
 
     /// All logits of one sequence (T, V) in f32: for tests and small inputs.
@@ -208,16 +228,25 @@ impl Model {
     }
 
     fn logprobs_at(&self, batch: &Batch, rows: &[u32], arm: Arm) -> Result<Vec<f32>> {
+        let mut logprobs = Vec::with_capacity(rows.len());
+        self.each_logits(batch, rows, arm, &mut |logits, targets| {
+            logprobs.extend(cross_entropy::logprobs(logits, targets)?);
+            Ok(())
+        })?;
+        Ok(logprobs)
+    }
+
+    /// Gives the logits (N, V) of these rows with their targets, chunk by chunk: they exist for one chunk at a time.
+    fn each_logits(&self, batch: &Batch, rows: &[u32], arm: Arm, take: &mut dyn FnMut(&Tensor, &[u32]) -> Result<()>) -> Result<()> {
         let n = batch.tokens.len();
         let x = self.run(&batch.tokens, &Pass::sequences(&batch.lengths, arm.tuned_from(n), None), &mut None)?;
-        let mut logprobs = Vec::with_capacity(rows.len());
         for rows in rows.chunks(self.rows_a_chunk()) {
             let h = self.norm.forward(&self.params, &self.pick(&x, rows)?, 0)?.0.columns()?;
             let logits = self.head_logits(&h)?.columns()?; // (rows, V)
             let targets: Vec<u32> = rows.iter().map(|&row| batch.targets[row as usize]).collect();
-            logprobs.extend(cross_entropy::logprobs(&logits, &targets)?);
+            take(&logits, &targets)?;
         }
-        Ok(logprobs)
+        Ok(())
     }
 
     /// Checks what would otherwise fail deep inside, and makes the rotation tables long enough.
@@ -369,6 +398,12 @@ impl Model {
 fn total(losses: &[Loss], tokens: usize) -> Result<LossSum> {
     let sums = losses.iter().map(Loss::sum).collect::<candle_core::Result<Vec<f64>>>()?;
     Ok(LossSum { sum: sums.iter().sum(), tokens })
+}
+
+/// One sequence of which every token but the first is predicted; `None` where there is nothing to predict.
+fn all_predicted(ids: &[u32]) -> Option<Batch> {
+    let (targets, n) = (ids.get(1..).filter(|targets| !targets.is_empty())?, ids.len() - 1);
+    Some(Batch { tokens: ids[..n].to_vec(), targets: targets.to_vec(), weights: vec![1; n], lengths: vec![n] })
 }
 
 fn trained_rows(batch: &Batch) -> Vec<u32> {

@@ -185,6 +185,7 @@ mod tests {
         let arms = Both { base: &base, tuned: &tuned };
         let reading = |prompt: &str, blind, outcome, scores: [u8; 2]| Reading {
             prompt: prompt.into(),
+            temperature: None,
             seed: 0,
             shown: [&base, &tuned].map(|arm| Shown::new(arm.clone(), 0, "")).to_vec(),
             blind,
@@ -199,7 +200,7 @@ mod tests {
             .chain([reading("A", false, Outcome::Best(vec![base.clone()]), [5, 1])])
             .collect();
         let all: Vec<&Reading> = readings.iter().collect();
-        let pick = Pick { time: String::new(), prompt: "A".into(), shown: Shown::new(tuned.clone(), 2, "") };
+        let pick = Pick { time: String::new(), prompt: "A".into(), temperature: None, shown: Shown::new(tuned.clone(), 2, "") };
         let picks = [(("A".to_owned(), tuned.clone()), pick)].into();
         let sheet = CanarySheet::of(&all, &picks, &rubric, arms, false);
         assert_eq!((sheet.run.as_str(), sheet.verdict, sheet.words.as_str()), ("r", CanaryVerdict::Memorised, "memorised"));

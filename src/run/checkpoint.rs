@@ -73,7 +73,7 @@ pub enum Chosen {
 }
 
 /// A complete checkpoint on disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     pub step: usize,
     pub path: PathBuf,

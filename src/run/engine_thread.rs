@@ -12,9 +12,9 @@ use super::fault::{DeviceFault, Faults, Injected};
 use super::inbox::Inbox;
 use super::log::{History, Log};
 use super::priority::Priority;
-use super::protocol::{Command, Ended, Event, Generate, Job, Load, Message, Outcome, Train};
+use super::protocol::{Command, Ended, Event, Generate, Job, Load, Message, Outcome, Score, Train};
 use super::slot::Slot;
-use super::{generate, journal, train};
+use super::{generate, journal, score, train};
 use crate::engine::device::{self, Want};
 
 /// Candle's and the tokenizers' recursions are deeper than the 2 MiB that threads get by default.
@@ -115,7 +115,14 @@ fn serve(want: Want, mut inbox: Inbox, outbox: &Outbox) {
         match command {
             Command::Load(load) => serve_load(&load, want, &mut device, &mut slot, outbox),
             Command::Train(train) => serve_train(&train, &mut device, &mut slot, &mut inbox, outbox),
-            Command::Generate(job) => serve_generate(&job, &mut slot, &mut inbox, outbox),
+            Command::Generate(Generate { job, .. }) | Command::Score(Score { job, .. }) if slot.is_none() => {
+                outbox.send(job, Event::Ended(failed(&anyhow!("no model is loaded"))));
+            }
+            Command::Generate(_) | Command::Score(_) => {
+                if let Some(slot) = &mut slot {
+                    serve_request(&command, None, slot, &mut inbox, outbox);
+                }
+            }
             Command::Stop { .. } | Command::Quit => {} // the inbox keeps these to itself
         }
     }
@@ -172,22 +179,33 @@ fn serve_train(job: &Train, device: &mut Option<Device>, slot: &mut Option<Slot>
     }
 }
 
-fn serve_generate(job: &Generate, slot: &mut Option<Slot>, inbox: &mut Inbox, outbox: &Outbox) {
-    match slot {
-        Some(slot) => serve_generate_with(job, slot, inbox, outbox),
-        None => outbox.send(job.job, Event::Ended(failed(&anyhow!("no model is loaded")))),
-    }
+/// A request to generate or to score, which the model in the slot answers; `step` is the training step, between two of which it is served.
+pub(super) fn serve_request(request: &Command, step: Option<usize>, slot: &mut Slot, inbox: &mut Inbox, outbox: &Outbox) {
+    let (job, outcome) = match request {
+        Command::Generate(request) => {
+            (request.job, answer(request.job, inbox, outbox, |is_stopped, emit| generate::generate(request, None, slot, is_stopped, emit)))
+        }
+        Command::Score(request) => {
+            (request.job, answer(request.job, inbox, outbox, |is_stopped, emit| score::score(request, step, slot, is_stopped, emit)))
+        }
+        Command::Load(_) | Command::Train(_) | Command::Stop { .. } | Command::Quit => return, // no requests
+    };
+    outbox.send(job, Event::Ended(outcome.map_or_else(|error| failed(&error), |outcome| Ended::now(outcome, None))));
 }
 
-/// Also called between the steps of a training run.
-pub(super) fn serve_generate_with(job: &Generate, slot: &mut Slot, inbox: &mut Inbox, outbox: &Outbox) {
-    let outcome = guard(|| {
-        generate::generate(job, None, slot, &mut || inbox.is_stopped(job.job), &mut |event| {
-            outbox.send(job.job, event);
+/// Does the work of one request: what it emits is sent under its job's number.
+fn answer(
+    job: Job,
+    inbox: &mut Inbox,
+    outbox: &Outbox,
+    work: impl FnOnce(&mut dyn FnMut() -> bool, &mut dyn FnMut(Event) -> Result<()>) -> Result<Outcome>,
+) -> Result<Outcome> {
+    guard(|| {
+        work(&mut || inbox.is_stopped(job), &mut |event| {
+            outbox.send(job, event);
             Ok(())
         })
-    });
-    outbox.send(job.job, Event::Ended(outcome.map_or_else(|error| failed(&error), |outcome| Ended::now(outcome, None))));
+    })
 }
 
 fn summarise(job: &Train, ended: &Ended) -> Result<()> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use super::fault::Faults;
-use super::protocol::{Command, Generate, Job};
+use super::protocol::{Command, Job};
 
 #[derive(Debug)]
 pub(super) struct Inbox {
@@ -44,14 +44,11 @@ impl Inbox {
         self.quit || self.stopped.contains(&job)
     }
 
-    /// A request to generate that came in during training.
-    pub(super) fn take_generate(&mut self) -> Option<Generate> {
+    /// A request about the model that is training, to generate or to score: what is served between its steps.
+    pub(super) fn take_request(&mut self) -> Option<Command> {
         self.drain();
-        let at = self.waiting.iter().position(|c| matches!(c, Command::Generate(_)))?;
-        match self.waiting.remove(at) {
-            Some(Command::Generate(generate)) => Some(generate),
-            _ => None, // `at` is the place of a Generate
-        }
+        let at = self.waiting.iter().position(|c| matches!(c, Command::Generate(_) | Command::Score(_)))?;
+        self.waiting.remove(at)
     }
 
     fn drain(&mut self) {

@@ -126,7 +126,7 @@ impl History {
             Event::Sample(sample) => self.samples.push(sample),
             Event::Saved(saved) => self.saved.push(saved),
             Event::Ended(ended) => self.ended = Some(ended),
-            Event::Loaded(_) | Event::Text(_) => {}
+            Event::Loaded(_) | Event::Scored(_) | Event::Text(_) => {}
         }
     }
 }

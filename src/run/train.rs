@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::checkpoint::{self, Best, Checkpoints, State};
-use super::engine_thread::{Recorder, serve_generate_with};
+use super::engine_thread::{Recorder, serve_request};
 use super::fault::Faults;
 use super::generate;
 use super::inbox::Inbox;
@@ -45,8 +45,8 @@ pub(super) fn train(job: &Train, slot: &mut Slot, inbox: &mut Inbox, recorder: &
         if training.plan.is_due(job.config.sample_every, step) && !inbox.is_stopped(job.job) {
             training.sample(step, slot, inbox, recorder)?;
         }
-        while let Some(request) = inbox.take_generate() {
-            serve_generate_with(&request, slot, inbox, recorder.outbox);
+        while let Some(request) = inbox.take_request() {
+            serve_request(&request, Some(step), slot, inbox, recorder.outbox);
         }
         if inbox.is_stopped(job.job) && step < last_step {
             training.save(step, slot, recorder)?;

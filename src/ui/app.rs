@@ -416,6 +416,9 @@ impl App {
         if let Some(reading) = work.reading() {
             return format!("drawing samples · {} of {}", reading.done, reading.total());
         }
+        if work.scoring().is_some() {
+            return "scoring a text".into();
+        }
         let root = self.shared.workspace.root();
         visible(&root.file_name().map_or_else(|| root.display().to_string(), |name| name.to_string_lossy().into_owned()))
     }

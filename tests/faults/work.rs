@@ -140,7 +140,7 @@ fn with_verdict(folder: &Path) {
 
 fn pick(folder: &Path, sample: usize) -> Result<()> {
     let shown = Shown { arm: ArmName::new("run", "llama-tuned").unwrap(), sample, text: String::new() };
-    verdict::append_pick(folder, &Pick { time: String::new(), prompt: format!("P{sample}"), shown })
+    verdict::append_pick(folder, &Pick { time: String::new(), prompt: format!("P{sample}"), temperature: None, shown })
 }
 
 fn check_verdict(folder: &Path, done: bool, shown: &str) {

@@ -6,7 +6,7 @@
 
 Tally, win rates with Wilson's intervals, Bradley-Terry strengths with theirs, rubric means and the canaries come from verdicts.jsonl; the
 type-token curve and copied spans from the outputs and the pairs, the spans by plain search; cuts, precision, recall and kappa from the kinds of the sentences that `voicetune diff --json`
-prints. Nothing of the report but the names of its runs is taken for granted. Exit code 1 if a number differs.
+prints. Nothing of the report but its temperature and the names of its runs is taken for granted. Exit code 1 if a number differs.
 """
 
 import collections
@@ -55,14 +55,16 @@ manifests = {run: yaml.safe_load((WS / "runs" / run / "manifest.yaml").read_text
 outputs = {}  # (run, prompt, arm) -> {sample: line}
 for run in RUNS:
     for path in (WS / "runs" / run / "outputs").glob("*/*.jsonl"):
-        outputs[run, path.parent.name, path.stem] = {line["sample"]: line for line in lines(path)}
+        samples = {line["sample"]: line for line in lines(path) if line["sampling"]["temperature"] == REPORT["temperature"]}
+        if samples:
+            outputs[run, path.parent.name, path.stem] = samples
 
 # --- blind readings -------------------------------------------------------------------------------------------------------------
 
 verdicts = {}
 for run in RUNS:
     for line in lines(WS / "runs" / run / "verdicts.jsonl"):
-        if line["type"] == "verdict":
+        if line["type"] == "verdict" and line.get("temperature", REPORT["temperature"]) == REPORT["temperature"]:
             verdicts.setdefault(line["id"], line)
 replaced = {verdict.get("replaces") for verdict in verdicts.values()}
 blind = [verdict for id, verdict in verdicts.items() if id not in replaced and verdict["blind"]]

@@ -10,7 +10,7 @@ use ratatui::backend::TestBackend;
 use voicetune::config::Workspace;
 use voicetune::run::log::Log;
 use voicetune::run::protocol::{
-    Arm, Command, Ended, Eval, Event, Finish, Generate, Loaded, Message, Outcome, Sample, Started, Step, Text, now,
+    Arm, Command, Ended, Eval, Event, Finish, Generate, Loaded, Message, Outcome, Rival, Sample, Scored, Started, Step, Text, now,
 };
 use voicetune::run::work::{Effect, News, Outcomes, Work};
 use voicetune::run::worker::{Level, Report, Request};
@@ -145,6 +145,7 @@ impl Worker {
             told.push(self.state());
             told.extend(news.into_iter().filter_map(|news| match news {
                 News::Sample(drawn) => Some(Report::Sample(drawn)),
+                News::Scored { ticket, text } => Some(Report::Scored { ticket, text }),
                 News::Training => Some(Report::Logged),
                 _ => None,
             }));
@@ -213,6 +214,16 @@ fn answer(command: Command) -> Vec<Message> {
             let mut events = samples(generate);
             events.push(ended());
             all(job, events)
+        }
+        Command::Score(score) => {
+            let places = score.ids.len() - 1;
+            let scored = |arm: Arm| {
+                let nats = |i: usize| if arm == Arm::Base { (i % 9) as f32 } else { (i % 7) as f32 };
+                let rival = |_| Rival { text: " the".into(), logprob: -1.5 };
+                let logprobs = (0..places).map(|i| -nats(i)).collect();
+                Event::Scored(Scored { arm, step: None, logprobs, rivals: (0..places).map(rival).collect() })
+            };
+            all(score.job, score.arms.iter().copied().map(scored).chain([ended()]).collect())
         }
         Command::Stop { .. } | Command::Quit => vec![],
     }

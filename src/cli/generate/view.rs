@@ -22,8 +22,10 @@ impl Marking {
     }
 }
 
-pub fn sample(sample: &Sample, marks: &Marks, marking: Marking) -> String {
-    let mut out = format!("── {} · {} · sample {} (seed {})\n\n", sample.prompt, sample.arm, sample.sample, sample.seed);
+/// `temperature` is said where there are several.
+pub fn sample(sample: &Sample, temperature: Option<f64>, marks: &Marks, marking: Marking) -> String {
+    let at = temperature.map_or(String::new(), |temperature| format!(" · temperature {temperature}"));
+    let mut out = format!("── {} · {}{at} · sample {} (seed {})\n\n", sample.prompt, sample.arm, sample.sample, sample.seed);
     out.push_str(&text(&sample.text, marks, marking));
     out.push_str("\n\n");
     for copied in marks.copied() {
@@ -87,13 +89,15 @@ mod tests {
         let list = "   copied: 9 words of the response of tier4/clocks: “Every clock in the town told its own time”\n   \
                     invented: the name Edna Hart, in “I met Edna Hart.”\n\n";
         let check = |marking: Marking, text: &str| {
-            assert_eq!(sample(&one, &marks, marking), format!("── A · llama-tuned · sample 0 (seed 42)\n\n{text}\n\n{list}"));
+            assert_eq!(sample(&one, None, &marks, marking), format!("── A · llama-tuned · sample 0 (seed 42)\n\n{text}\n\n{list}"));
         };
         check(Marking::List, "Every clock in the town told its own time. I met Edna Hart.");
         check(Marking::Signs, "[=Every clock in the town told its own time=]. I met [?Edna Hart?].");
         check(Marking::Styles, "\x1b[4mEvery clock in the town told its own time\x1b[0m. I met \x1b[3;35mEdna Hart\x1b[0m.");
         let nothing = Sample { text: " \n".into(), ..one.clone() };
-        assert_eq!(sample(&nothing, &Marks::default(), Marking::Signs), "── A · llama-tuned · sample 0 (seed 42)\n\n\n\n");
+        assert_eq!(sample(&nothing, None, &Marks::default(), Marking::Signs), "── A · llama-tuned · sample 0 (seed 42)\n\n\n\n");
+        let hot = sample(&nothing, Some(1.2), &Marks::default(), Marking::Signs);
+        assert_eq!(hot, "── A · llama-tuned · temperature 1.2 · sample 0 (seed 42)\n\n\n\n");
         assert_eq!(
             [(false, true), (true, true), (true, false)].map(|(t, c)| Marking::of(t, c)),
             [Marking::List, Marking::Styles, Marking::Signs]

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Sources;
 use super::outputs::{ArmTexts, Texts, draft_of, is_empty, is_tuned, label};
+use crate::config::Temperature;
 use crate::pairs::{Pair, Status, Tier};
 use crate::review::agreement::Scores;
 use crate::review::canary_sheet::{Both, CanarySheet};
@@ -25,6 +26,8 @@ pub struct Reading {
     pub blind: usize,
     /// Readings with the names shown: none of the numbers is of them.
     pub open: usize,
+    /// Readings at other temperatures than the report's: none of the numbers is of them either.
+    pub elsewhere: usize,
     pub standings: Vec<Standing>,
     /// Whether comparisons link all arms that were compared, so that their strengths compare.
     pub connected: bool,
@@ -91,20 +94,23 @@ pub(super) struct Read {
     pub picks: BTreeMap<(String, ArmName), Pick>,
 }
 
-pub(super) fn reading(sources: &Sources, texts: &Texts, missing: &mut Vec<String>) -> Read {
+pub(super) fn reading(sources: &Sources, texts: &Texts, temperature: Temperature, missing: &mut Vec<String>) -> Read {
     let mut folders: BTreeMap<_, Vec<String>> = BTreeMap::new();
     for run in sources.runs {
         folders.entry(run.folder.parent().unwrap_or(&run.folder).to_owned()).or_default().push(run.folder_name());
     }
-    let (mut verdicts, mut picks) = (vec![], BTreeMap::new());
+    let (mut verdicts, mut picks, mut elsewhere) = (vec![], BTreeMap::new(), 0);
     for (folder, names) in &folders {
         let found = verdict::read(folder, names.iter().map(String::as_str));
         missing.extend(found.problems.iter().map(|problem| {
             let line = problem.line.map_or(String::new(), |line| format!(":{line}"));
             format!("{}{line}: {}", problem.file.display(), problem.message)
         }));
+        let all = found.verdicts.len();
+        let found = found.at(temperature, sources.temperature);
+        elsewhere += all - found.verdicts.len();
+        picks.extend(found.picks_by_arm());
         verdicts.extend(found.verdicts);
-        picks.extend(found.picks);
     }
     let (blind, open): (Vec<_>, Vec<_>) = verdicts.iter().map(|verdict| &verdict.reading).partition(|reading| reading.blind);
     if blind.is_empty() {
@@ -149,6 +155,7 @@ pub(super) fn reading(sources: &Sources, texts: &Texts, missing: &mut Vec<String
     let part = Reading {
         blind: blind.len(),
         open: open.len(),
+        elsewhere,
         connected: counted.connected,
         dimensions,
         canaries: sources.runs.iter().filter_map(canary).collect(),

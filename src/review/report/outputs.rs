@@ -7,6 +7,7 @@ use serde::Serialize;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::Sources;
+use crate::config::Temperature;
 use crate::pairs::{Pair, Tier};
 use crate::review::align::{Kind, align};
 use crate::review::marks::{self, Marks, Trained};
@@ -100,41 +101,68 @@ pub struct DiffRow {
     pub opens: bool,
 }
 
-/// The outputs of all runs, read once.
-#[derive(Debug)]
+/// The outputs of all runs at one temperature.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Texts {
     /// By prompt, then in the order of the runs, the base arm first.
     pub prompts: BTreeMap<String, Vec<ArmTexts>>,
 }
 
 /// One arm's samples of one prompt. A sample that was drawn anew under the same number takes the place of the earlier one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ArmTexts {
     pub arm: ArmName,
     pub samples: Vec<Output>,
 }
 
+/// The temperature that the report's numbers are of, and its outputs: the usual one, unless nothing was drawn at it.
+pub(super) fn chosen(all: &BTreeMap<Temperature, Texts>, usual: Temperature, missing: &mut Vec<String>) -> (Temperature, Texts) {
+    let count = |texts: &Texts| texts.all().map(|arm| arm.samples.len()).sum::<usize>();
+    // Of two with as many, the lower one.
+    let most = || all.iter().rev().max_by_key(|(_, texts)| count(texts)).map_or(usual, |(temperature, _)| *temperature);
+    let temperature = if all.contains_key(&usual) { usual } else { most() };
+    if temperature != usual {
+        missing
+            .push(format!("No output was drawn at {usual}, the temperature in sampling.yaml: all numbers are of those at {temperature}."));
+    }
+    (temperature, all.get(&temperature).cloned().unwrap_or_default())
+}
+
 impl Texts {
-    pub fn read(sources: &Sources, missing: &mut Vec<String>) -> Result<Texts> {
-        let mut prompts: BTreeMap<String, Vec<ArmTexts>> = BTreeMap::new();
+    /// Reads all outputs, by the temperature they were drawn at.
+    pub fn read(sources: &Sources, missing: &mut Vec<String>) -> Result<BTreeMap<Temperature, Texts>> {
+        let mut all: BTreeMap<Temperature, Texts> = BTreeMap::new();
         for run in sources.runs {
             let name = run.folder_name();
-            let mut arms = BTreeSet::new();
             for (prompt, names) in outputs::list(&run.folder)? {
                 for arm in names {
                     let Some(arm_name) = ArmName::new(&name, &arm) else { continue };
-                    let mut samples = BTreeMap::new();
+                    let mut samples: BTreeMap<Temperature, BTreeMap<usize, Output>> = BTreeMap::new();
                     for output in outputs::read(&run.folder, &prompt, &arm)? {
-                        samples.insert(output.sample, output);
+                        samples.entry(output.sampling.temperature.into()).or_default().insert(output.sample, output);
                     }
-                    let samples: Vec<Output> = samples.into_values().collect();
-                    if !samples.is_empty() {
-                        prompts.entry(prompt.clone()).or_default().push(ArmTexts { arm: arm_name, samples });
-                        arms.insert(arm);
+                    for (temperature, samples) in samples {
+                        let texts = ArmTexts { arm: arm_name.clone(), samples: samples.into_values().collect() };
+                        all.entry(temperature).or_default().prompts.entry(prompt.clone()).or_default().push(texts);
                     }
                 }
             }
-            let has = |ending: &str| arms.iter().any(|arm| arm.ends_with(ending));
+        }
+        let mut asked: BTreeMap<&String, BTreeSet<String>> = BTreeMap::new();
+        for (prompt, arms) in all.values().flat_map(|texts| &texts.prompts) {
+            asked.entry(prompt).or_default().extend(arms.iter().flat_map(|arm| &arm.samples).map(|output| plain(&output.prompt_text)));
+        }
+        for (prompt, _) in asked.iter().filter(|(_, texts)| texts.len() > 1) {
+            missing.push(format!("Prompt {prompt} did not have the same words for all samples: its outputs do not compare."));
+        }
+        Ok(all)
+    }
+
+    /// Names the runs whose arms have no outputs here.
+    pub fn note_absent(&self, sources: &Sources, missing: &mut Vec<String>) {
+        for run in sources.runs {
+            let name = run.folder_name();
+            let has = |ending: &str| self.all().any(|texts| texts.arm.run() == name && texts.arm.arm().ends_with(ending));
             let which = match (has("-base"), has("-tuned")) {
                 (true, true) => continue,
                 (false, false) => "no outputs",
@@ -143,13 +171,6 @@ impl Texts {
             };
             missing.push(format!("{name} has {which}; `voicetune generate {name}` draws them."));
         }
-        for (prompt, arms) in &prompts {
-            let texts: BTreeSet<String> = arms.iter().flat_map(|arm| &arm.samples).map(|output| plain(&output.prompt_text)).collect();
-            if texts.len() > 1 {
-                missing.push(format!("Prompt {prompt} did not have the same words for all samples: its outputs do not compare."));
-            }
-        }
-        Ok(Texts { prompts })
     }
 
     pub fn all(&self) -> impl Iterator<Item = &ArmTexts> {

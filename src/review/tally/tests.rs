@@ -24,6 +24,7 @@ fn arms(names: &str) -> Vec<ArmName> {
 fn reading(shown: &str, outcome: Outcome) -> Reading {
     Reading {
         prompt: "A".into(),
+        temperature: None,
         seed: 0,
         shown: arms(shown).into_iter().map(|arm| Shown::new(arm, 0, "")).collect(),
         blind: true,

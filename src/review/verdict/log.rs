@@ -7,21 +7,44 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::{ArmName, Line, Pick, Verdict};
-use crate::config::bounded;
+use crate::config::{Temperature, bounded};
 use crate::pairs::{Level, Problem};
 use crate::run::private::{self, Torn};
 
 const FILE: &str = "verdicts.jsonl";
+
+/// Prompt, arm, and the temperature where the line says it.
+type PickOf = (String, ArmName, Option<Temperature>);
 
 /// The verdicts of some runs, as they stand after all corrections.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Verdicts {
     /// In the order in which they were first given.
     pub verdicts: Vec<Verdict>,
-    /// The latest pick of each prompt and arm.
-    pub picks: BTreeMap<(String, ArmName), Pick>,
+    /// The latest pick of each prompt, arm and temperature.
+    pub picks: BTreeMap<PickOf, Pick>,
     /// Lines and files that cannot be read. Nothing is done to them.
     pub problems: Vec<Problem>,
+}
+
+impl Verdicts {
+    /// Those of texts at one temperature: what may be counted together. Those that do not say theirs are of the `usual` one.
+    pub fn at(mut self, temperature: Temperature, usual: Temperature) -> Verdicts {
+        self.verdicts.retain(|verdict| verdict.reading.is_at(temperature, usual));
+        self.picks.retain(|(_, _, at), _| at.unwrap_or(usual) == temperature);
+        self
+    }
+
+    /// The picked sample of an arm among those at this temperature.
+    pub fn pick(&self, prompt: &str, arm: &ArmName, temperature: Temperature, usual: Temperature) -> Option<&Pick> {
+        let at = |temperature| self.picks.get(&(prompt.to_owned(), arm.clone(), temperature));
+        at(Some(temperature)).or_else(|| at(None).filter(|_| temperature == usual))
+    }
+
+    /// By prompt and arm, where all are of one temperature: a pick that says so comes before one that does not.
+    pub fn picks_by_arm(&self) -> BTreeMap<(String, ArmName), Pick> {
+        self.picks.iter().map(|((prompt, arm, _), pick)| ((prompt.clone(), arm.clone()), pick.clone())).collect()
+    }
 }
 
 /// Appends a verdict to each run it concerns, below the folder `runs`. After an error it may stand in some of them only; giving
@@ -79,7 +102,7 @@ struct Found {
     verdicts: Vec<Verdict>,
     /// Id -> index.
     by_id: HashMap<String, usize>,
-    picks: BTreeMap<(String, ArmName), Pick>,
+    picks: BTreeMap<PickOf, Pick>,
     problems: Vec<Problem>,
 }
 
@@ -99,7 +122,7 @@ impl Found {
 
     /// The same arm's picks stand in one file, in the order in which they were made.
     fn pick(&mut self, pick: Pick) {
-        self.picks.insert((pick.prompt.clone(), pick.shown.arm.clone()), pick);
+        self.picks.insert((pick.prompt.clone(), pick.shown.arm.clone(), pick.temperature), pick);
     }
 
     fn verdict(&mut self, file: &Path, line: usize, verdict: Verdict) {

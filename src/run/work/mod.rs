@@ -1,11 +1,12 @@
-//! What the engine thread is asked to do: runs to train and prompts to answer, one after another. A prompt for the very run that
-//! is training is answered between its steps.
+//! What the engine thread is asked to do: runs to train, prompts to answer and texts to score, one after another. What is asked of the
+//! very run that is training is answered between its steps.
 //!
 //! This is a state machine without input or output: orders and messages go in, effects and news come out. It lives where the engine
 //! thread does, in the worker; viewers are told its [`State`].
 
 mod order;
 mod reading;
+mod scoring;
 mod state;
 mod tasks;
 mod training;
@@ -13,13 +14,14 @@ mod training;
 use std::collections::VecDeque;
 use std::path::Path;
 
-pub use order::{Order, ReadOrder, Ticket, TrainOrder, Waiting};
+pub use order::{Order, ReadOrder, ScoreOrder, Ticket, TrainOrder, Waiting};
 pub use reading::{Key, Reading};
-pub use state::{ReadingState, State, TrainingState};
+pub use scoring::{ScoredText, Scoring};
+pub use state::{ReadingState, ScoringState, State, TrainingState};
 pub use tasks::{Done, Drawn, ReadPlan, Task};
 pub use training::{Stage, Training};
 
-use super::protocol::{Command, Job, Message, Outcome};
+use super::protocol::{Command, Event, Job, Message, Outcome};
 
 /// What the work asks of whoever runs it.
 #[derive(Debug)]
@@ -46,6 +48,10 @@ pub enum News {
     Sample(Box<Drawn>),
     /// A reading has ended: all samples are there, or it was stopped, or it failed with this error.
     ReadingEnded { order: ReadOrder, error: Option<String> },
+    /// A text waits to be scored, or is being scored: look at [`Work::scoring`].
+    Scoring,
+    /// What came of the score with this ticket.
+    Scored { ticket: Ticket, text: Result<Box<ScoredText>, String> },
     /// Something was queued, or taken from the queue.
     Queue,
 }
@@ -59,6 +65,7 @@ pub struct Work {
     reading: Option<Reading>,
     /// The reading that ended last, and why it failed where it did.
     read: Option<(Ticket, Option<String>)>,
+    scoring: Option<Scoring>,
     /// What the engine thread holds.
     loaded: Option<Key>,
 }
@@ -98,6 +105,11 @@ impl Work {
         self.reading.as_ref()
     }
 
+    /// The text being scored.
+    pub fn scoring(&self) -> Option<&Scoring> {
+        self.scoring.as_ref()
+    }
+
     /// What waits, first come first served.
     pub fn queue(&self) -> impl Iterator<Item = &Waiting> {
         self.queue.iter()
@@ -108,9 +120,14 @@ impl Work {
         self.reading.as_ref().is_some_and(|reading| reading.owns(job))
     }
 
+    /// Whether this job is the scoring under way.
+    pub fn scores(&self, job: Job) -> bool {
+        self.scoring.as_ref().is_some_and(|scoring| scoring.owns(job))
+    }
+
     /// Whether nothing is under way and nothing waits.
     pub fn is_idle(&self) -> bool {
-        !self.is_training() && self.reading.is_none() && self.queue.is_empty()
+        !self.is_training() && self.reading.is_none() && self.scoring.is_none() && self.queue.is_empty()
     }
 
     pub fn state(&self) -> State {
@@ -119,6 +136,7 @@ impl Work {
             training: self.training.as_ref().map(TrainingState::from),
             reading: self.reading.as_ref().map(ReadingState::from),
             read: self.read.clone(),
+            scoring: self.scoring.as_ref().map(ScoringState::from),
         }
     }
 
@@ -128,7 +146,8 @@ impl Work {
         let mut out = Outcomes { ticket: Some(ticket), ..Outcomes::default() };
         match order {
             // Only the model that is training can answer meanwhile, and only about itself.
-            Order::Read(order) if self.reading.is_none() && self.trains(&order.run) => self.begin_reading(ticket, order, &mut out),
+            Order::Read(order) if self.is_free_for(&order.run) => self.begin_reading(ticket, order, &mut out),
+            Order::Score(order) if self.is_free_for(&order.request.run) => self.begin_scoring(ticket, *order, &mut out),
             order => {
                 self.queue.push_back(Waiting { ticket, order });
                 out.news(News::Queue);
@@ -144,22 +163,18 @@ impl Work {
             return self.stop_training();
         }
         let mut out = Outcomes::default();
-        let waiting = self.queue.len();
-        self.queue.retain(|waiting| waiting.ticket != ticket);
-        if self.queue.len() < waiting {
-            out.news(News::Queue);
-        }
+        self.forget(|waiting| waiting.ticket == ticket, &mut out);
         out
     }
 
     /// Forgets what waits, and ends what is under way: a run after its step, with a checkpoint.
     pub fn stop_all(&mut self) -> Outcomes {
-        self.queue.clear();
-        let mut out = self.stop_reading();
-        let training = self.stop_training();
-        out.effects.extend(training.effects);
-        out.news.extend(training.news);
-        out.news(News::Queue);
+        let mut out = Outcomes::default();
+        self.forget(|_| true, &mut out);
+        for stopped in [self.stop_reading(), self.stop_training()] {
+            out.effects.extend(stopped.effects);
+            out.news.extend(stopped.news);
+        }
         out
     }
 
@@ -172,13 +187,12 @@ impl Work {
         out
     }
 
-    /// Ends the reading under way and forgets those that wait: one prompt is often asked of two runs.
+    /// Ends the reading and the scoring under way and forgets those that wait: one prompt is often asked of two runs.
     pub fn stop_reading(&mut self) -> Outcomes {
         let mut out = Outcomes::default();
-        let waiting = self.queue.len();
-        self.queue.retain(|waiting| matches!(waiting.order, Order::Train(_)));
-        if self.queue.len() < waiting {
-            out.news(News::Queue);
+        self.forget(|waiting| !matches!(waiting.order, Order::Train(_)), &mut out);
+        if let Some(scoring) = &mut self.scoring {
+            scoring.stop(&mut out);
         }
         if let Some(reading) = &mut self.reading
             && reading.stop(&mut out)
@@ -223,16 +237,34 @@ impl Work {
             if let Some(outcome) = reading.on_event(event, &mut out) {
                 self.end_reading(outcome.err(), &mut out);
             }
+        } else if self.scores(job) {
+            self.on_scoring_event(event, &mut out);
         }
         self.begin_next(&mut out);
         out
+    }
+
+    fn on_scoring_event(&mut self, event: Event, out: &mut Outcomes) {
+        let Some(scoring) = &mut self.scoring else { return };
+        if matches!(event, Event::Loaded(_)) {
+            self.loaded = Some(scoring.key());
+        }
+        if let Some(text) = scoring.on_event(event, out) {
+            let ticket = scoring.ticket;
+            self.scoring = None;
+            out.news(News::Scored { ticket, text });
+        }
     }
 
     /// The engine thread is gone: what was under way has failed.
     pub fn on_lost(&mut self, error: &str) -> Outcomes {
         let mut out = Outcomes::default();
         self.loaded = None;
-        self.queue.clear();
+        let waiting = std::mem::take(&mut self.queue);
+        tell_unscored(waiting, error, &mut out);
+        if let Some(scoring) = self.scoring.take() {
+            out.news(News::Scored { ticket: scoring.ticket, text: Err(error.to_owned()) });
+        }
         if let Some(training) = &mut self.training {
             training.fail(error.to_owned(), &mut out);
         }
@@ -246,13 +278,28 @@ impl Work {
         self.training.as_ref().is_some_and(|training| training.stage == Stage::Training && training.run.as_deref() == Some(run))
     }
 
+    /// Whether it can be asked at once about the run that is training.
+    fn is_free_for(&self, run: &Path) -> bool {
+        self.reading.is_none() && self.scoring.is_none() && self.trains(run)
+    }
+
+    /// Takes orders out of the queue.
+    fn forget(&mut self, is_gone: impl Fn(&Waiting) -> bool, out: &mut Outcomes) {
+        let (gone, kept): (VecDeque<Waiting>, VecDeque<Waiting>) = std::mem::take(&mut self.queue).into_iter().partition(is_gone);
+        self.queue = kept;
+        if !gone.is_empty() {
+            out.news(News::Queue);
+        }
+        tell_unscored(gone, scoring::STOPPED, out);
+    }
+
     fn new_job(&mut self) -> Job {
         self.last_job += 1;
         self.last_job
     }
 
     fn begin_next(&mut self, out: &mut Outcomes) {
-        if self.is_training() || self.reading.is_some() {
+        if self.is_training() || self.reading.is_some() || self.scoring.is_some() {
             return;
         }
         match self.queue.pop_front() {
@@ -268,7 +315,18 @@ impl Work {
                 out.news(News::Queue);
                 self.begin_reading(ticket, order, out);
             }
+            Some(Waiting { ticket, order: Order::Score(order) }) => {
+                out.news(News::Queue);
+                self.begin_scoring(ticket, *order, out);
+            }
         }
+    }
+
+    fn begin_scoring(&mut self, ticket: Ticket, order: ScoreOrder, out: &mut Outcomes) {
+        let job = self.new_job();
+        let key = Key { run: order.request.run.clone(), checkpoint: order.request.checkpoint.path.clone() };
+        let is_loaded = self.trains(&key.run) || self.loaded.as_ref() == Some(&key);
+        self.scoring = Some(Scoring::begin(job, ticket, order, is_loaded, out));
     }
 
     fn begin_reading(&mut self, ticket: Ticket, order: ReadOrder, out: &mut Outcomes) {
@@ -306,6 +364,12 @@ impl Work {
             out.news(News::ReadingEnded { order: reading.order, error });
         }
     }
+}
+
+/// Whoever waits for a score that does not come hears why.
+fn tell_unscored(orders: impl IntoIterator<Item = Waiting>, why: &str, out: &mut Outcomes) {
+    let scores = orders.into_iter().filter(|waiting| matches!(waiting.order, Order::Score(_)));
+    scores.for_each(|waiting| out.news(News::Scored { ticket: waiting.ticket, text: Err(why.to_owned()) }));
 }
 
 /// How a finished job ended, as a result.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::run::protocol::Arm;
+use crate::run::scoring::Request;
 
 /// Names an order for as long as its worker lives.
 pub type Ticket = u64;
@@ -15,6 +16,7 @@ pub type Ticket = u64;
 pub enum Order {
     Train(Box<TrainOrder>),
     Read(ReadOrder),
+    Score(Box<ScoreOrder>),
 }
 
 impl From<TrainOrder> for Order {
@@ -26,6 +28,12 @@ impl From<TrainOrder> for Order {
 impl From<ReadOrder> for Order {
     fn from(order: ReadOrder) -> Order {
         Order::Read(order)
+    }
+}
+
+impl From<ScoreOrder> for Order {
+    fn from(order: ScoreOrder) -> Order {
+        Order::Score(Box::new(order))
     }
 }
 
@@ -74,4 +82,12 @@ pub struct ReadOrder {
     pub samples: Option<usize>,
     /// In place of the one in `sampling.yaml`.
     pub temperature: Option<f64>,
+}
+
+/// A text for the arms of one run to score.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScoreOrder {
+    /// Chosen by the sender, to know the order again; another viewer may choose the same.
+    pub ticket: u64,
+    pub request: Request,
 }

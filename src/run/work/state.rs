@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ReadOrder, Reading, Stage, Ticket, TrainOrder, Training, Waiting};
+use super::{ReadOrder, Reading, ScoreOrder, Scoring, Stage, Ticket, TrainOrder, Training, Waiting};
 use crate::run::protocol::Outcome;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub struct State {
     pub reading: Option<ReadingState>,
     /// The reading that ended last, and why it failed where it did.
     pub read: Option<(Ticket, Option<String>)>,
+    /// The text being scored.
+    pub scoring: Option<ScoringState>,
 }
 
 impl State {
@@ -28,7 +30,7 @@ impl State {
 
     /// Whether nothing is under way and nothing waits.
     pub fn is_idle(&self) -> bool {
-        self.under_way().is_none() && self.reading.is_none() && self.queue.is_empty()
+        self.under_way().is_none() && self.reading.is_none() && self.scoring.is_none() && self.queue.is_empty()
     }
 }
 
@@ -63,6 +65,13 @@ pub struct ReadingState {
     pub notes: Vec<String>,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScoringState {
+    pub ticket: Ticket,
+    /// The folder of the run whose arms score.
+    pub run: PathBuf,
+}
+
 impl TrainingState {
     /// A run whose order is on its way.
     pub fn new(order: TrainOrder) -> TrainingState {
@@ -75,6 +84,13 @@ impl ReadingState {
     /// A reading whose order is on its way.
     pub fn new(order: ReadOrder) -> ReadingState {
         ReadingState { ticket: 0, order, prompt: None, at: 0, done: 0, total: 0, notes: vec![] }
+    }
+}
+
+impl ScoringState {
+    /// A text whose order is on its way.
+    pub fn new(order: &ScoreOrder) -> ScoringState {
+        ScoringState { ticket: 0, run: order.request.run.clone() }
     }
 }
 
@@ -105,5 +121,11 @@ impl From<&Reading> for ReadingState {
             total: reading.total(),
             notes: reading.notes().to_vec(),
         }
+    }
+}
+
+impl From<&Scoring> for ScoringState {
+    fn from(scoring: &Scoring) -> ScoringState {
+        ScoringState { ticket: scoring.ticket, ..ScoringState::new(&scoring.order) }
     }
 }

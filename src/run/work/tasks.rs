@@ -16,6 +16,7 @@ use crate::run::prepare::{Prepared, find_model};
 use crate::run::prompts::{Prompts, sampling_for};
 use crate::run::protocol::{Job, Load, Prompt, Sampling, Train, Tuned};
 use crate::run::resume;
+use crate::run::scores::{self, Scores};
 
 #[derive(Debug)]
 pub enum Task {
@@ -35,6 +36,8 @@ pub enum Task {
     },
     /// Appends a sample to the run's outputs.
     Keep(Box<Drawn>),
+    /// Appends scores to those of the run in this folder.
+    KeepScores(Box<(PathBuf, Scores)>),
 }
 
 #[derive(Debug)]
@@ -84,6 +87,7 @@ impl Task {
             }
             Task::Plan { job, order } => Done::Planned { job, plan: attempt(|| plan(workspace, &order)).map(Box::new) },
             Task::Keep(drawn) => Done::Kept(attempt(|| outputs::append(&drawn.run, &drawn.output))),
+            Task::KeepScores(kept) => Done::Kept(attempt(|| scores::append(&kept.0, &kept.1))),
         }
     }
 }

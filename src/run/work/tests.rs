@@ -6,7 +6,7 @@ use super::*;
 use crate::config::{Config, parse};
 use crate::hub::ModelFiles;
 use crate::run::prepare::Prepared;
-use crate::run::protocol::{Arm, Command, Ended, Event, Finish, Load, Loaded, Prompt, Sample, Sampling, Step, Text};
+use crate::run::protocol::{Arm, Command, Ended, Event, Finish, Load, Loaded, Prompt, Sample, Sampling, Scored, Step, Text};
 use crate::run::work::tasks::Created;
 
 fn config() -> Config {
@@ -50,12 +50,14 @@ fn asked(out: &Outcomes) -> Vec<String> {
             Task::Prepare { order, .. } => format!("prepare {}", order.name),
             Task::Create { order, .. } => format!("create {}", order.name),
             Task::Plan { order, .. } => format!("plan {}", order.run.display()),
+            Task::KeepScores(kept) => format!("keep scores of {}", kept.1.text),
             Task::Keep(drawn) => format!("keep {} {}", drawn.output.arm, drawn.output.sample),
         },
         Effect::Engine(command) => match command {
             Command::Load(load) => format!("load for job {}", load.job),
             Command::Train(train) => format!("train job {}", train.job),
             Command::Generate(generate) => format!("generate {}", generate.prompt.id),
+            Command::Score(score) => format!("score {} tokens for job {}", score.ids.len(), score.job),
             Command::Stop { job } => format!("stop job {job}"),
             Command::Quit => "quit".into(),
         },
@@ -280,4 +282,95 @@ fn a_stopped_reading_ends_when_the_engine_says_so() {
     let out = work.on_message(message(2, Event::Ended(Ended::now(Outcome::Stopped, None))));
     assert!(matches!(&out.news[..], [News::ReadingEnded { error: None, .. }]));
     assert!(asked(&out).is_empty(), "B is not asked any more");
+}
+
+fn scored(arm: Arm, step: Option<usize>, tokens: usize) -> Event {
+    let rival = crate::run::protocol::Rival { text: "the".into(), logprob: -1.0 };
+    Event::Scored(Scored { arm, step, logprobs: vec![-1.0; tokens - 1], rivals: vec![rival; tokens - 1] })
+}
+
+/// A request for the text "Late." after "Why?".
+fn score_order(run: &str, ticket: u64) -> (Order, usize) {
+    let root = tempfile::tempdir().unwrap();
+    let manifest = crate::run::manifest::Manifest {
+        name: run.into(),
+        created: String::new(),
+        version: String::new(),
+        device: String::new(),
+        model: crate::run::manifest::Model {
+            name: "pocket:llama".into(),
+            revision: "main".into(),
+            commit: None,
+            tuning: crate::hub::Tuning::Unknown,
+        },
+        adapter_init: None,
+        config: config(),
+        seed: 1,
+        only_pairs: None,
+        templates: crate::config::Workspace::open(std::path::Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap().templates().unwrap(),
+        data: crate::run::manifest::Data { hash: String::new(), train: vec![], validation: vec![] },
+    };
+    let run = crate::run::Run { folder: run.into(), manifest };
+    let checkpoint = crate::run::checkpoint::Checkpoint { step: 1, path: run.folder.join("checkpoints/step-000001") };
+    let subject = crate::run::scoring::Subject::Text("Late.".into());
+    let request = crate::run::scoring::Scorer::new(root.path(), &run, checkpoint).unwrap().request("A", "Why?", &subject).unwrap();
+    let tokens = request.score(0).ids.len();
+    (ScoreOrder { ticket, request }.into(), tokens)
+}
+
+fn told(out: &Outcomes) -> Vec<(Ticket, Result<Option<usize>, String>)> {
+    let scored = |news: &News| match news {
+        News::Scored { ticket, text } => Some((*ticket, text.as_ref().map(|text| text.step).map_err(Clone::clone))),
+        _ => None,
+    };
+    out.news.iter().filter_map(scored).collect()
+}
+
+#[test]
+fn a_text_is_scored_by_both_arms_and_kept() {
+    let mut work = Work::default();
+    let (order, tokens) = score_order("runs/a", 7);
+    assert_eq!(asked(&work.order(order)), ["load for job 1"]);
+    assert_eq!(asked(&work.on_message(message(1, loaded()))), [format!("score {tokens} tokens for job 1")]);
+    work.on_message(message(1, scored(Arm::Base, None, tokens)));
+    work.on_message(message(1, scored(Arm::Tuned, None, tokens)));
+    let out = work.on_message(message(1, Event::Ended(Ended::now(Outcome::Finished, None))));
+    assert_eq!(asked(&out), ["keep scores of Late."]);
+    assert_eq!(told(&out), [(1, Ok(None))], "by the worker's number");
+    assert!(work.scoring().is_none());
+
+    // The model is there already. An arm that does not come is an error.
+    assert_eq!(asked(&work.order(score_order("runs/a", 8).0)), [format!("score {tokens} tokens for job 2")]);
+    work.on_message(message(2, scored(Arm::Base, None, tokens)));
+    let out = work.on_message(message(2, Event::Ended(Ended::now(Outcome::Finished, None))));
+    assert_eq!(told(&out), [(2, Err("an arm was not scored".into()))]);
+}
+
+#[test]
+fn the_run_that_trains_scores_between_its_steps_and_keeps_nothing_of_it() {
+    let mut work = Work::default();
+    work.order(train_order("first"));
+    begin_training(&mut work, "runs/first");
+    let (order, tokens) = score_order("runs/first", 1);
+    assert_eq!(asked(&work.order(order)), [format!("score {tokens} tokens for job 3")]);
+    assert!(asked(&work.order(score_order("runs/first", 2).0)).is_empty(), "one at a time");
+    work.on_message(message(3, scored(Arm::Base, Some(5), tokens)));
+    work.on_message(message(3, scored(Arm::Tuned, Some(5), tokens)));
+    let out = work.on_message(message(3, Event::Ended(Ended::now(Outcome::Finished, None))));
+    assert_eq!((asked(&out), told(&out)), (vec![], vec![(2, Ok(Some(5)))]));
+    // What waits is told why it is not scored.
+    assert_eq!(told(&work.stop_reading()), [(3, Err("stopped before it was scored".into()))]);
+    work.order(score_order("runs/other", 3).0);
+    assert_eq!(told(&work.on_lost("the engine thread has ended")), [(4, Err("the engine thread has ended".into()))]);
+
+    // Out of the queue one by one, or all at once with what is under way.
+    let mut work = Work::default();
+    work.order(score_order("runs/a", 4).0);
+    let waiting = [5, 6].map(|ticket| work.order(score_order("runs/a", ticket).0).ticket.unwrap());
+    assert_eq!(told(&work.stop(waiting[0])), [(waiting[0], Err("stopped before it was scored".into()))]);
+    let out = work.stop_all();
+    assert_eq!((asked(&out), told(&out)), (vec!["stop job 1".to_owned()], vec![(waiting[1], Err("stopped before it was scored".into()))]));
+    let out = work.on_message(message(1, loaded()));
+    assert_eq!(told(&out), [(1, Err("stopped before it was scored".into()))]);
+    assert!(work.is_idle());
 }

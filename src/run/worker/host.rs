@@ -13,7 +13,7 @@ use super::talk::{Level, Report, Request};
 use super::viewers::{self, Id, Viewers};
 use crate::config::Workspace;
 use crate::run::protocol::{Command, Event, Message};
-use crate::run::work::{Done, Effect, News, Outcomes, Stage, State, Task, Work};
+use crate::run::work::{Done, Effect, News, Outcomes, ScoredText, Stage, State, Task, Ticket, Work};
 use crate::run::{EngineHandle, Priority, Want};
 
 /// A worker is started by someone who comes at once.
@@ -137,7 +137,7 @@ impl Host {
             }
             Input::Engine(Message { event: Event::Text(_), .. }) => return Ok(()),
             Input::Engine(message) => {
-                let is_logged = message.event.is_logged() && !self.work.reads(message.job);
+                let is_logged = message.event.is_logged() && !self.work.reads(message.job) && !self.work.scores(message.job);
                 let out = self.work.on_message(message);
                 if is_logged {
                     self.viewers.mention(&Report::Logged)?;
@@ -190,8 +190,10 @@ impl Host {
             }
         }
         for news in out.news {
-            if let News::Sample(drawn) = news {
-                self.viewers.tell_all(&Report::Sample(drawn))?;
+            match news {
+                News::Sample(drawn) => self.viewers.tell_all(&Report::Sample(drawn))?,
+                News::Scored { ticket, text } => self.tell_scored(ticket, text)?,
+                _ => {} // the state says it
             }
         }
         let state = self.work.state();
@@ -204,6 +206,14 @@ impl Host {
             self.viewers.tell_all(&Report::State(Box::new(self.told.clone())))?;
         }
         Ok(())
+    }
+
+    /// Whoever waits for scores that are too long for a frame hears so.
+    fn tell_scored(&mut self, ticket: Ticket, text: Result<Box<ScoredText>, String>) -> Result<()> {
+        match self.viewers.tell_all(&Report::Scored { ticket, text }) {
+            Ok(()) => Ok(()),
+            Err(error) => self.viewers.tell_all(&Report::Scored { ticket, text: Err(format!("{error:#}")) }),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::run::protocol::Text;
-use crate::run::work::{Drawn, Order, State, Ticket};
+use crate::run::work::{Drawn, Order, ScoredText, State, Ticket};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -12,7 +12,7 @@ pub enum Request {
     Order(Order),
     /// Ends the run with this ticket after its step, or takes its order out of the queue.
     Stop { ticket: Ticket },
-    /// Ends the reading under way and forgets those that wait.
+    /// Ends the reading and the scoring under way and forgets those that wait.
     StopReading,
     /// Ends what is under way and forgets what waits.
     StopAll,
@@ -32,6 +32,11 @@ pub enum Report {
     Text(Text),
     /// A whole sample, which is on its way to the run's outputs.
     Sample(Box<Drawn>),
+    /// What came of the score with this ticket.
+    Scored {
+        ticket: Ticket,
+        text: Result<Box<ScoredText>, String>,
+    },
     /// Something that the writer shall know.
     Notice {
         level: Level,

@@ -28,6 +28,8 @@ pub enum Context {
     Marks,
     /// Writing a prompt of one's own; what is typed belongs to [`Context::Edit`].
     Ask,
+    /// A text in shades of surprisal.
+    Heat,
     Diff,
     /// The writer's own drafts, to be compared with what she made of them.
     Drafts,
@@ -56,6 +58,7 @@ impl Context {
             Context::Rank => "Ranking",
             Context::Marks => "Copied and invented",
             Context::Ask => "A prompt of your own",
+            Context::Heat => "Heat map",
             Context::Diff => "Diff",
             Context::Drafts => "Your own drafts",
             Context::Runs => "Runs",
@@ -174,6 +177,13 @@ pub enum Action {
     FreePrompt,
     Pick,
     ComparePicks,
+    Temperatures,
+    HeatMap,
+    HeatView,
+    HeatText,
+    HeatModel,
+    PreviousTemperature,
+    NextTemperature,
     Blind,
     ScrollTogether,
     Zoom,

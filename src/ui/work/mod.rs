@@ -1,20 +1,20 @@
-//! The work as the interface sees it: the worker's state, the log of the run that trains, and the text of samples as they are drawn.
-//! What was ordered and is on its way to the worker is shown already.
+//! The work as the interface sees it: the worker's state, the log of the run that trains, the text of samples as they are drawn, and the
+//! scores of texts that this interface has ordered. What was ordered and is on its way to the worker is shown already.
 //!
 //! Like a screen it does no input or output: reports and finished tasks go in, effects and news come out.
 
 mod tasks;
 mod views;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
 use self::tasks::Followed;
 pub use self::tasks::{Desk, Done, Task};
 pub use self::views::{Reading, Training};
 use super::message::{Effect, Io};
-pub use crate::run::work::{Drawn, Order, ReadOrder, Stage, State, Ticket, TrainOrder};
-use crate::run::work::{ReadingState, TrainingState, Waiting};
+pub use crate::run::work::{Drawn, Order, ReadOrder, ScoreOrder, ScoredText, Stage, State, Ticket, TrainOrder};
+use crate::run::work::{ReadingState, ScoringState, TrainingState, Waiting};
 use crate::run::worker::{Level, Report, Request};
 
 /// What has changed.
@@ -30,6 +30,10 @@ pub enum News {
     Sample(Box<Drawn>),
     /// A reading has ended: all samples are there, or it was stopped, or it failed with this error.
     ReadingEnded { order: ReadOrder, error: Option<String> },
+    /// A text is being scored, or is not any more: look at [`Work::scoring`].
+    Scoring,
+    /// What came of the score that was ordered here with this ticket.
+    Scored { ticket: u64, text: Result<Box<ScoredText>, String> },
     /// Something was queued, or taken from the queue.
     Queue,
 }
@@ -42,6 +46,9 @@ pub struct Work {
     sent: VecDeque<Order>,
     training: Option<Training>,
     reading: Option<Reading>,
+    scoring: Option<ScoringState>,
+    /// Scores that the worker has taken the order for: its ticket, and the one they were ordered with here.
+    awaited: BTreeMap<Ticket, u64>,
     queue: Vec<Waiting>,
     /// The run's log is being read; and it has grown since.
     is_following: bool,
@@ -77,6 +84,20 @@ impl Work {
         self.reading.as_ref()
     }
 
+    /// The text being scored, whoever has ordered it.
+    pub fn scoring(&self) -> Option<&ScoringState> {
+        self.scoring.as_ref()
+    }
+
+    /// Whether the text that was ordered here with this ticket is being scored.
+    pub fn scores(&self, ticket: u64) -> bool {
+        match &self.scoring {
+            Some(ScoringState { ticket: 0, .. }) => matches!(self.sent.front(), Some(Order::Score(order)) if order.ticket == ticket),
+            Some(scoring) => self.awaited.get(&scoring.ticket) == Some(&ticket),
+            None => false,
+        }
+    }
+
     /// What waits, first come first served.
     pub fn queue(&self) -> impl Iterator<Item = &Order> {
         self.queue.iter().map(|waiting| &waiting.order)
@@ -101,7 +122,7 @@ impl Work {
         }
     }
 
-    /// Ends the reading under way and forgets those that wait: one prompt is often asked of two runs.
+    /// Ends the reading and the scoring under way and forgets those that wait: one prompt is often asked of two runs.
     pub fn stop_reading(&self) -> Outcomes {
         Outcomes::ask(Request::StopReading)
     }
@@ -115,7 +136,11 @@ impl Work {
             }
             // The state that has it follows.
             Report::Accepted { ticket } => {
-                self.sent.pop_front();
+                match self.sent.pop_front() {
+                    Some(Order::Score(order)) if ticket == 0 => out.news.push(unscored(order.ticket, "the worker did not take the order")),
+                    Some(Order::Score(order)) => _ = self.awaited.insert(ticket, order.ticket),
+                    _ => {}
+                }
                 if ticket == 0 {
                     self.refresh(&mut out); // it was refused, with a notice that says why
                 }
@@ -128,6 +153,10 @@ impl Work {
                 }
             }
             Report::Sample(drawn) => out.news.push(News::Sample(drawn)),
+            // One that another viewer has ordered is no concern here.
+            Report::Scored { ticket, text } => {
+                out.news.extend(self.awaited.remove(&ticket).map(|ticket| News::Scored { ticket, text }));
+            }
             Report::Notice { level: Level::Warning, text } => out.effects.push(Effect::warn(text)),
             Report::Notice { level: Level::Error, text } => out.effects.push(Effect::error(text)),
         }
@@ -155,6 +184,7 @@ impl Work {
     pub fn on_gone(&mut self, last_words: Option<&str>) -> Outcomes {
         let mut out = Outcomes::default();
         let was_idle = self.state.is_idle() && self.sent.is_empty();
+        self.forget_scores("the worker has ended before the text was scored", &mut out);
         self.sent.clear();
         if !was_idle {
             let error =
@@ -181,10 +211,17 @@ impl Work {
 
     /// No worker can be had for what was ordered.
     pub fn on_refused(&mut self, error: &str) -> Outcomes {
-        self.sent.clear();
         let mut out = Outcomes { effects: vec![Effect::error(error)], news: vec![] };
+        self.forget_scores(error, &mut out);
+        self.sent.clear();
         self.refresh(&mut out);
         out
+    }
+
+    /// Whoever waits for a score hears that it does not come.
+    fn forget_scores(&mut self, why: &str, out: &mut Outcomes) {
+        let sent = self.sent.iter().filter_map(|order| if let Order::Score(order) = order { Some(order.ticket) } else { None });
+        out.news.extend(std::mem::take(&mut self.awaited).into_values().chain(sent).map(|ticket| unscored(ticket, why)));
     }
 
     /// The run whose log is shown.
@@ -196,18 +233,24 @@ impl Work {
     fn refresh(&mut self, out: &mut Outcomes) {
         let mut training = self.state.training.clone();
         let mut reading = self.state.reading.clone();
+        let mut scoring = self.state.scoring.clone();
         let mut queue = self.state.queue.clone();
         let mut sent = self.sent.iter().cloned();
         if self.state.is_idle() {
             match sent.next() {
                 Some(Order::Train(order)) => training = Some(TrainingState::new(*order)),
                 Some(Order::Read(order)) => reading = Some(ReadingState::new(order)),
+                Some(Order::Score(order)) => scoring = Some(ScoringState::new(&order)),
                 None => {}
             }
         }
         queue.extend(sent.map(|order| Waiting { ticket: 0, order }));
         self.show_training(training, out);
         self.show_reading(reading, out);
+        if scoring != self.scoring {
+            self.scoring = scoring;
+            out.news.push(News::Scoring);
+        }
         if queue != self.queue {
             self.queue = queue;
             out.news.push(News::Queue);
@@ -266,6 +309,10 @@ impl Work {
             out.effects.push(Effect::task(Task::Follow(run)));
         }
     }
+}
+
+fn unscored(ticket: u64, why: &str) -> News {
+    News::Scored { ticket, text: Err(why.to_owned()) }
 }
 
 fn died(run: Option<&Path>, last_words: Option<&str>) -> String {

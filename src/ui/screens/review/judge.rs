@@ -87,11 +87,13 @@ impl Review {
         self.drafts.retain(|_, draft| !draft.is_empty());
         let decided: Vec<Place> = self.drafts.iter().filter(|(_, draft)| draft.outcome.is_some()).map(|(place, _)| place.clone()).collect();
         let mut effects: Vec<Effect> = decided.into_iter().flat_map(|place| self.put_on_record(&place)).collect();
-        if let Some((id, at)) = self.drafts.keys().next().cloned() {
+        if let Some((id, temperature, at)) = self.drafts.keys().next().cloned() {
             // It cannot be recorded without an outcome: take her there.
             let prompt = self.prompts().position(|prompt| prompt.id == id);
             self.go_to(prompt.unwrap_or(self.cursor));
             self.at = at;
+            self.temperature = Some(temperature);
+            self.across = None;
             effects.push(Effect::Show(crate::ui::message::Tab::Review));
             effects.push(Effect::warn(self.undecided(shared)));
         }
@@ -103,6 +105,9 @@ impl Review {
         let (Some(shelf), Some(place), Some(spread)) = (&self.shelf, self.place(), self.spread(shared)) else {
             return Err("there is nothing to judge yet".into());
         };
+        if let Some(why) = self.not_judged(shared) {
+            return Err(why);
+        }
         let shown = spread.shown(shelf);
         if shown.is_empty() {
             return Err(format!("there is no text to judge yet; {} draws samples", key(&shared.keymap, Action::Generate)));
@@ -171,12 +176,12 @@ impl Review {
     fn pick(&mut self, shared: &Shared) -> Vec<Effect> {
         let (Some(shelf), Some(prompt), Some(spread)) = (&self.shelf, self.prompt(), self.spread(shared)) else { return vec![] };
         let pane = self.pane.min(spread.panes.len().saturating_sub(1));
-        let Some(arm) = spread.panes.get(pane).map(|pane| &shelf.arms[pane.arm].name) else { return vec![] };
-        let Some(shown) = spread.shown(shelf).into_iter().find(|shown| shown.arm == *arm) else {
+        let Some(pane) = spread.panes.get(pane) else { return vec![] };
+        let Some(shown) = pane.shown(shelf) else {
             return vec![Effect::warn("there is no text in this pane to pick")];
         };
-        let text = format!("picked sample {} of {}", shown.sample + 1, spread.panes[pane].title);
-        let pick = Box::new(Pick { time: now(), prompt: prompt.id.clone(), shown });
+        let text = format!("picked sample {} of {}", shown.sample + 1, pane.title);
+        let pick = Box::new(Pick { time: now(), prompt: prompt.id.clone(), temperature: Some(pane.temperature), shown });
         vec![Effect::task(Task::Pick { pick, runs: shelf.run_names() }), Effect::say(text)]
     }
 
@@ -194,7 +199,7 @@ impl Review {
     fn put_on_record(&mut self, place: &Place) -> Vec<Effect> {
         let (Some(shelf), Some(draft)) = (&self.shelf, self.drafts.get(place)) else { return vec![] };
         let was_blind = self.wants_blind && !self.seen.contains(place);
-        let Some(reading) = draft.reading(&place.0, shelf.seed, was_blind) else { return vec![] };
+        let Some(reading) = draft.reading(&place.0, place.1, shelf.seed, was_blind) else { return vec![] };
         let verdict = Box::new(Verdict::new(reading, now()));
         let effect = Effect::task(Task::Judge { verdict, runs: shelf.run_names() });
         if let Some((place, draft)) = self.drafts.remove_entry(place) {

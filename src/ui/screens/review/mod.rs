@@ -3,6 +3,7 @@
 mod asking;
 mod columns;
 mod draft;
+mod heat;
 mod judge;
 mod layout;
 mod marked;
@@ -11,6 +12,7 @@ mod ranking;
 mod shelf;
 mod spread;
 mod tasks;
+mod temperatures;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +23,7 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 
+use crate::config::Temperature;
 use crate::ui::keys::{Action, Chord, Context, Keymap};
 use crate::ui::message::{Effect, Io, Open};
 use crate::ui::screen::{Screen, Shared};
@@ -28,16 +31,17 @@ use crate::ui::widgets::{LineInput, TextInput};
 use crate::ui::work::News;
 use columns::Columns;
 use draft::Draft;
+use heat::Heat;
 use layout::{Areas, Wanted};
 use marked::Marked;
 use ranking::Ranking;
 use shelf::{Prompt, Shelf};
-use spread::{At, Content, Spread};
+use spread::{Across, At, Content, Spread};
 
 pub use tasks::{Done, Task};
 
-/// A prompt and what was read of it.
-type Place = (String, At);
+/// A prompt, the temperature of its samples, and which of them were read.
+type Place = (String, Temperature, At);
 
 #[derive(Debug)]
 pub struct Review {
@@ -56,6 +60,14 @@ pub struct Review {
     /// The pane that keys are about, whether or not it has the focus.
     pane: usize,
     at: At,
+    /// Asked for in place of the usual one.
+    temperature: Option<Temperature>,
+    /// The arm that is read at several temperatures, where that is looked at.
+    across: Option<Across>,
+    /// The heat map that stands before the panes, where it is looked at.
+    heat: Option<Heat>,
+    /// Of what was last asked to be scored.
+    last_ticket: u64,
     wants_blind: bool,
     /// What was read with the names beside it before a verdict.
     seen: BTreeSet<Place>,
@@ -104,6 +116,10 @@ impl Default for Review {
             focus: Focus::Prompts,
             pane: 0,
             at: At::Sample(0),
+            temperature: None,
+            across: None,
+            heat: None,
+            last_ticket: 0,
             wants_blind: true,
             seen: BTreeSet::new(),
             drafts: BTreeMap::new(),
@@ -122,6 +138,7 @@ impl Default for Review {
 impl Screen for Review {
     fn contexts(&self) -> Vec<Context> {
         match self.mode {
+            Mode::Reading if self.heat.is_some() => vec![Context::Heat, Context::List],
             Mode::Reading => vec![Context::Review, Context::List],
             Mode::Rating(_) => vec![Context::Rate, Context::Review, Context::List],
             Mode::Ranking(_) => vec![Context::Rank, Context::Review, Context::List],
@@ -136,6 +153,7 @@ impl Screen for Review {
             Mode::Comment(_) => self.act_on_line(action, shared),
             Mode::Prompt(_) => self.act_on_prompt(action, shared),
             Mode::Marks(cursor) if !matches!(action, Action::NextPane | Action::PreviousPane) => self.act_on_marks(cursor, action, shared),
+            Mode::Reading if self.heat.is_some() => self.act_on_heat(action, shared),
             Mode::Marks(_) | Mode::Ranking(_) | Mode::Rating(_) | Mode::Reading => self.act_on_texts(action, shared),
         };
         self.note_what_is_seen(shared);
@@ -171,6 +189,13 @@ impl Screen for Review {
         if matches!(self.mode, Mode::Comment(_) | Mode::Prompt(_)) {
             return vec![];
         }
+        if self.heat.is_some() {
+            return match mouse.kind {
+                MouseEventKind::ScrollUp => self.act_on_heat(Action::Up, shared),
+                MouseEventKind::ScrollDown => self.act_on_heat(Action::Down, shared),
+                _ => vec![],
+            };
+        }
         let areas = self.areas(area, shared);
         let at = Position::new(mouse.column, mouse.row);
         let pane = areas.panes.iter().find(|(_, rect)| rect.contains(at)).map(|(pane, _)| *pane);
@@ -203,6 +228,9 @@ impl Screen for Review {
         self.shelf = None;
         self.mode = Mode::Reading;
         self.at = At::Sample(0);
+        self.temperature = None;
+        self.across = None;
+        self.heat = None;
         self.read_disk()
     }
 
@@ -212,6 +240,7 @@ impl Screen for Review {
             Done::Read(read) => self.on_read(read),
             Done::Judged { verdict, verdicts } => self.on_judged(verdict, verdicts),
             Done::Picked(verdicts) => self.on_picked(verdicts),
+            Done::Scoring { ticket, ready } => self.on_score_ready(*ticket, ready),
         };
         self.note_what_is_seen(shared);
         effects
@@ -226,6 +255,7 @@ impl Screen for Review {
                 self.note_what_is_seen(shared);
             }
             News::Reading => self.keep_pace(shared),
+            News::Scored { ticket, text } => self.on_scored(*ticket, text),
             News::ReadingEnded { order, error } => {
                 self.pace = None;
                 let is_ours = self.shelf.as_ref().is_some_and(|shelf| shelf.runs.iter().any(|run| run.folder == order.run));
@@ -235,7 +265,7 @@ impl Screen for Review {
             }
             // A new result: of the latest runs, another may be the latest now.
             News::TrainingEnded if self.shelf.is_some() || self.error.is_some() => return self.read_disk(),
-            News::TrainingEnded | News::Training | News::Queue => {}
+            News::TrainingEnded | News::Training | News::Queue | News::Scoring => {}
         }
         vec![]
     }
@@ -269,11 +299,14 @@ impl Review {
 
     fn spread<'a>(&'a self, shared: &Shared) -> Option<Spread<'a>> {
         let (shelf, prompt) = (self.shelf.as_ref()?, self.prompt()?);
-        Some(Spread::new(shelf, prompt, self.at, self.wants_blind, &shared.work))
+        Some(match &self.across {
+            Some(across) => Spread::across(shelf, prompt, across, self.at, &self.side_by_side(shelf, prompt), &shared.work),
+            None => Spread::new(shelf, prompt, self.view_of(shelf), &shared.work),
+        })
     }
 
     fn place(&self) -> Option<Place> {
-        Some((self.prompt()?.id.clone(), self.at))
+        Some((self.prompt()?.id.clone(), self.temperature(self.shelf.as_ref()?), self.at))
     }
 
     fn areas(&self, area: Rect, shared: &Shared) -> Areas {
@@ -302,6 +335,10 @@ impl Review {
             Action::PreviousSample => self.walk(-1, shared),
             Action::NextSample => self.walk(1, shared),
             Action::ComparePicks => return self.compare_picks(shared),
+            Action::HeatMap => return self.toggle_heat(shared),
+            Action::Temperatures => return self.toggle_across(shared),
+            Action::PreviousTemperature => return self.walk_temperatures(-1, shared),
+            Action::NextTemperature => return self.walk_temperatures(1, shared),
             Action::Zoom => self.is_zoomed = !self.is_zoomed,
             Action::ScrollTogether => {
                 self.scrolls_together = !self.scrolls_together;
@@ -393,16 +430,22 @@ impl Review {
         self.cursor = at.unwrap_or(0);
         self.columns.forget();
         self.marked.forget();
+        self.across = None;
+        self.heat = None;
         self.error = None;
         self.shelf = Some(shelf);
     }
 
     /// Remembers what lies open without a verdict: a verdict on it is no blind one any more.
     fn note_what_is_seen(&mut self, shared: &Shared) {
-        let is_open = self.spread(shared).is_some_and(|spread| {
-            let has_text = spread.panes.iter().any(|pane| pane.content != Content::Missing);
-            !spread.is_hidden && spread.verdict.is_none() && has_text
-        });
+        let Some(spread) = self.spread(shared) else { return };
+        if spread.is_across {
+            let seen = self.seen_across(&spread);
+            self.seen.extend(seen);
+            return;
+        }
+        let has_text = spread.panes.iter().any(|pane| pane.content != Content::Missing);
+        let is_open = !spread.is_hidden && spread.verdict.is_none() && has_text;
         if is_open && let Some(place) = self.place() {
             self.seen.insert(place);
         }

@@ -2,6 +2,7 @@
 
 use super::spread::{At, is_ordered};
 use super::{Focus, Mode, Review, key};
+use crate::config::Temperature;
 use crate::review::verdict::asked;
 use crate::ui::keys::Action;
 use crate::ui::message::Effect;
@@ -68,6 +69,7 @@ impl Review {
         if to != self.cursor {
             self.cursor = to;
             self.at = At::Sample(0);
+            self.across = None;
             self.tops = [0; 4];
             if matches!(self.mode, Mode::Rating(_) | Mode::Ranking(_) | Mode::Marks(_)) {
                 self.mode = Mode::Reading;
@@ -77,8 +79,16 @@ impl Review {
 
     pub(super) fn walk(&mut self, by: isize, shared: &Shared) {
         let Some((shelf, prompt)) = self.shelf.as_ref().zip(self.prompt()) else { return };
-        let is_ordered = (0..shelf.runs.len()).any(|run| is_ordered(shelf, prompt, run, &shared.work));
-        let count = if is_ordered { prompt.samples().max(shelf.samples) } else { prompt.samples() };
+        let temperatures = match self.across {
+            Some(_) => self.side_by_side(shelf, prompt),
+            None => vec![self.temperature(shelf)],
+        };
+        let of = |&temperature: &Temperature| {
+            let is_ordered = (0..shelf.runs.len()).any(|run| is_ordered(shelf, prompt, run, temperature, &shared.work));
+            let drawn = prompt.samples(temperature);
+            if is_ordered { drawn.max(shelf.samples) } else { drawn }
+        };
+        let count = temperatures.iter().map(of).max().unwrap_or(0);
         let last = count.saturating_sub(1);
         self.at = match self.at {
             At::Sample(sample) => At::Sample(sample.saturating_add_signed(by).min(last)),

@@ -1,4 +1,6 @@
+mod heat;
 mod marks;
+mod temperatures;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,7 @@ use crate::ui::settings::{Settings, ThemeChoice};
 use crate::ui::theme::{Depth, Theme};
 use crate::ui::work::{Order, ReadOrder, Work};
 
+const USUAL: Temperature = Temperature::new(0.8);
 const SAMPLING: Sampling = Sampling { temperature: 0.8, top_p: 0.9, top_k: 50, repetition_penalty: 1.1, max_new_tokens: 200 };
 
 fn shared() -> Shared {
@@ -40,7 +43,7 @@ fn prompt(id: &str, kind: Kind, long: bool) -> Prompt {
 fn text(arm: &str, sample: usize) -> Text {
     let sentence = format!("This is what {} came to in sample {sample}, and it goes on for a while.", arm.len());
     let text = vec![sentence; 9].join(" ").replacen(". ", ".\n\n", 1);
-    Text { text, finish: Finish::Stop, is_current: true }
+    Text { text, ids: vec![1, 2, 3], finish: Finish::Stop, is_current: true }
 }
 
 /// Two runs; three samples of A in every arm, nothing of the rest.
@@ -71,10 +74,21 @@ fn shelf() -> Shelf {
         prompt.texts = vec![BTreeMap::new(); 4];
     }
     for (arm, texts) in arms.iter().zip(&mut prompts[0].texts) {
-        texts.extend((0..3).map(|sample| (sample, text(&arm.title, sample))));
+        texts.extend((0..3).map(|sample| ((USUAL, sample), text(&arm.title, sample))));
     }
     let rubric = shared().workspace.rubric().unwrap();
-    Shelf { runs: models.map(run).to_vec(), arms, prompts, verdicts: Verdicts::default(), rubric, seed: 42, samples: 3, problems: vec![] }
+    Shelf {
+        runs: models.map(run).to_vec(),
+        arms,
+        prompts,
+        verdicts: Verdicts::default(),
+        rubric,
+        seed: 42,
+        samples: 3,
+        temperature: USUAL,
+        compared: [0.5, 0.8, 1.2].map(Temperature::from).to_vec(),
+        problems: vec![],
+    }
 }
 
 fn review(shelf: Shelf, shared: &Shared) -> Review {
@@ -227,7 +241,7 @@ fn samples_are_those_of_the_result() {
     let found = shelf::texts(&asked, &shelf.arms[0], &shelf.runs[0], 42, &mut vec![]);
     assert_eq!(
         found.into_iter().map(|(sample, text)| (sample, text.text, text.is_current)).collect::<Vec<_>>(),
-        [(0, "drawn again".into(), true)]
+        [((USUAL, 0), "drawn again".into(), true)]
     );
     assert!(shelf::texts(&asked, &shelf.arms[1], &shelf.runs[0], 42, &mut vec![]).is_empty());
 }
@@ -242,7 +256,8 @@ fn picks_are_compared_apart() {
     for (arm, sample) in [(0, 1), (3, 2)] {
         let name = shelf.arms[arm].name.clone();
         let shown = crate::review::verdict::Shown::new(name.clone(), sample, &text(&shelf.arms[arm].title, sample).text);
-        shelf.verdicts.picks.insert(("A".into(), name), Pick { time: String::new(), prompt: "A".into(), shown });
+        let temperature = Some(USUAL);
+        shelf.verdicts.picks.insert(("A".into(), name, temperature), Pick { time: String::new(), prompt: "A".into(), temperature, shown });
     }
     review.act(Action::ComparePicks, &shared);
     let effects = act(&mut review, &shared, &[Action::AllBad, Action::Submit]);
@@ -266,7 +281,7 @@ fn every_run_is_asked_what_it_lacks() {
     };
     let mut review = review(shelf(), &shared);
     check(&mut review, &[]);
-    review.shelf.as_mut().unwrap().prompts[0].texts[2].remove(&1);
+    review.shelf.as_mut().unwrap().prompts[0].texts[2].remove(&(USUAL, 1));
     check(&mut review, &["gpt2"]);
     review.act(Action::Down, &shared);
     check(&mut review, &["llama"]);

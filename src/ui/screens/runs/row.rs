@@ -10,7 +10,7 @@ use crate::config::{Method, Rubric, Workspace};
 use crate::review::canary_sheet::CanarySheet;
 use crate::review::canary_verdict::CanaryVerdict;
 use crate::review::tally::{Tally, tally};
-use crate::review::verdict::{self, ArmName, Pick, Reading, Verdicts};
+use crate::review::verdict::{self, ArmName, Pick, Reading};
 use crate::run::Run;
 use crate::run::summary::{Summaries, Summary};
 
@@ -80,10 +80,15 @@ pub(super) fn entries(workspace: &Workspace, summaries: &mut Summaries) -> Resul
     folders.retain(|path| !path.file_name().unwrap_or_default().to_string_lossy().starts_with('.'));
     folders.sort();
     let names: Vec<String> = folders.iter().map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned()).collect();
-    let Verdicts { verdicts, picks, .. } = verdict::read(&runs, names.iter().map(String::as_str));
-    let blind = verdicts.iter().map(|verdict| &verdict.reading).filter(|reading| reading.blind);
+    let mut found = verdict::read(&runs, names.iter().map(String::as_str));
+    // Readings at other temperatures are not counted with these. Settings that cannot be read are said where samples are drawn.
+    if let Ok(usual) = workspace.sampling().map(|settings| settings.temperature.into()) {
+        found = found.at(usual, usual);
+    }
+    let blind = found.verdicts.iter().map(|verdict| &verdict.reading).filter(|reading| reading.blind);
     let readings: Vec<&Reading> = blind.collect();
-    let reader = Reader { tally: tally(readings.iter().copied(), Clone::clone), readings, picks, rubric: workspace.rubric().ok() };
+    let tally = tally(readings.iter().copied(), Clone::clone);
+    let reader = Reader { tally, readings, picks: found.picks_by_arm(), rubric: workspace.rubric().ok() };
     let mut entries: Vec<Entry> = folders.into_iter().zip(names).map(|(folder, name)| entry(folder, name, summaries, &reader)).collect();
     entries.sort_by(|a, b| {
         let key = |entry: &Entry| (entry.run.is_ok(), entry.run.as_ref().map(|row| row.created.clone()).unwrap_or_default());

@@ -75,7 +75,8 @@ fn measure(workspace: &Workspace, folders: &[PathBuf]) -> Result<Measured> {
     let runs = folders.iter().map(|folder| Run::open(folder)).collect::<Result<Vec<Run>>>()?;
     let (pairs, _) = pairs::load(&workspace.pairs());
     let rubric = workspace.rubric()?;
-    report::voice(&Sources { runs: &runs, pairs: &pairs, rubric: &rubric, canaries: &[], made: "" })
+    let temperature = workspace.sampling()?.temperature.into();
+    report::voice(&Sources { runs: &runs, pairs: &pairs, rubric: &rubric, canaries: &[], temperature, made: "" })
 }
 
 fn look(desk: &mut Desk, folder: &std::path::Path) -> Result<Box<Look>> {

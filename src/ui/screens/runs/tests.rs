@@ -317,6 +317,7 @@ fn read_canaries(fixture: &Fixture, run: &str) {
         let scores = scores.map(|(arm, score)| (arm, [("rhythm".to_owned(), Score::new(score).unwrap())].into()));
         let reading = Reading {
             prompt: prompt.into(),
+            temperature: None,
             seed: 0,
             shown: arms.iter().map(|arm| Shown::new(arm.clone(), sample, "")).collect(),
             blind: true,
@@ -330,7 +331,7 @@ fn read_canaries(fixture: &Fixture, run: &str) {
         }
     }
     let shown = Shown::new(arms[1].clone(), 2, "");
-    verdict::append_pick(&runs, &Pick { time: "2026-11-22T11:00:00Z".into(), prompt: "A".into(), shown }).unwrap();
+    verdict::append_pick(&runs, &Pick { time: "2026-11-22T11:00:00Z".into(), prompt: "A".into(), temperature: None, shown }).unwrap();
 }
 
 #[test]

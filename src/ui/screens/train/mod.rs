@@ -245,7 +245,7 @@ impl Screen for Train {
                 self.settle(shared);
                 vec![]
             }
-            News::Reading | News::Sample(_) | News::ReadingEnded { .. } => vec![],
+            News::Reading | News::Sample(_) | News::ReadingEnded { .. } | News::Scoring | News::Scored { .. } => vec![],
         }
     }
 

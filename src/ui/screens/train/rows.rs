@@ -131,6 +131,7 @@ impl Train {
             let name = match order {
                 Order::Train(order) => order.name.clone(),
                 Order::Read(order) => format!("samples of {}", folder_name(&order.run)),
+                Order::Score(order) => format!("surprisal by {}", folder_name(&order.request.run)),
             };
             rows.push(Row::Choice(Pick::Queued(i), Cells { sign: " ", name, more: vec![] }));
         }

@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::{cut, indented};
+use crate::config::Temperature;
 use crate::review::tally::{ArmTally, tally};
 use crate::review::verdict::{ArmName, Outcome, asked};
 use crate::ui::keys::Action;
@@ -20,14 +21,15 @@ use crate::ui::widgets::pane;
 impl Review {
     pub(super) fn draw_verdict(&self, frame: &mut Frame, area: Rect, shelf: &Shelf, prompt: &Prompt, spread: &Spread, shared: &Shared) {
         let theme = &shared.theme;
-        let is_drawing = (0..shelf.runs.len()).any(|run| is_ordered(shelf, prompt, run, &shared.work));
+        let temperature = self.temperature(shelf);
+        let is_drawing = (0..shelf.runs.len()).any(|run| is_ordered(shelf, prompt, run, temperature, &shared.work));
         let inner = pane(frame, area, theme, "Verdict", &in_progress(shelf, shared), false);
         let progress = self.progress(shared);
         let draft = self.place().and_then(|place| self.drafts.get(&place)).filter(|draft| !draft.is_empty());
         let key = |action| key(&shared.keymap, action);
         let mut lines: Vec<Line> = vec![];
         match (draft, spread.verdict) {
-            (Some(draft), _) => {
+            (Some(draft), _) if !spread.is_across => {
                 let mut said = vec![match &draft.outcome {
                     Some(outcome) => in_words(outcome, |arm| spread.title_of(shelf, arm)),
                     None => "no outcome yet".to_owned(),
@@ -49,7 +51,7 @@ impl Review {
                     theme.faint,
                 ));
             }
-            (None, Some(verdict)) => {
+            (_, Some(verdict)) => {
                 let reading = &verdict.reading;
                 let mut said = vec![in_words(&reading.outcome, |arm| spread.title_of(shelf, arm))];
                 said.push(if reading.blind { "read blind".into() } else { "names known".into() });
@@ -57,12 +59,20 @@ impl Review {
                     said.push(format!("“{}”", visible(&reading.comment)));
                 }
                 lines.push(Line::raw(said.join(" · ")));
-                let tally = self.columns.lines(&running_tally(shelf), inner.width.saturating_sub(2));
+                let tally = self.columns.lines(&running_tally(shelf, temperature), inner.width.saturating_sub(2));
                 lines.extend(tally.iter().map(|line| Line::styled(line.clone(), theme.faint)));
             }
-            (None, None) if !spread.is_whole() && !progress.is_empty() => {}
-            (None, None) if spread.panes.is_empty() => lines.push(Line::styled("Nothing to judge yet.", theme.faint)),
-            (None, None) => lines.push(Line::styled(
+            (_, None) if !spread.is_whole() && !progress.is_empty() => {}
+            (_, None) if spread.is_across => lines.push(Line::styled(
+                format!(
+                    "One arm at several temperatures, to be looked at.   {} pick   {} all arms at this temperature",
+                    key(Action::Pick),
+                    key(Action::Temperatures)
+                ),
+                theme.faint,
+            )),
+            (_, None) if spread.panes.is_empty() => lines.push(Line::styled("Nothing to judge yet.", theme.faint)),
+            (_, None) => lines.push(Line::styled(
                 format!(
                     "{} best   {} rank   {} tie   {} all bad   {} rubric   {} comment",
                     key(Action::Best),
@@ -198,9 +208,10 @@ fn in_words(outcome: &Outcome, title: impl Fn(&ArmName) -> String) -> String {
 /// Keeps a name and its numbers on one line.
 const NO_BREAK: &str = "\u{a0}";
 
-/// How often each arm won so far, the most successful first.
-fn running_tally(shelf: &Shelf) -> String {
+/// How often each arm won so far at a temperature, the most successful first.
+fn running_tally(shelf: &Shelf, temperature: Temperature) -> String {
     let readings = shelf.verdicts.verdicts.iter().map(|verdict| &verdict.reading);
+    let readings = readings.filter(|reading| reading.is_at(temperature, shelf.temperature));
     let tally = tally(readings.filter(|reading| reading.arms().all(|arm| shelf.arm_of(arm).is_some())), ArmName::clone);
     let mut arms = tally.arms;
     arms.sort_by(|a, b| b.win_rate().partial_cmp(&a.win_rate()).unwrap_or(std::cmp::Ordering::Equal));
@@ -211,5 +222,5 @@ fn running_tally(shelf: &Shelf) -> String {
     };
     let said = |arm: &ArmTally<ArmName>| format!("{} {} of {}{}", title(&arm.arm), arm.wins, arm.readings, strength(arm));
     let won: Vec<String> = arms.iter().map(|arm| said(arm).replace(' ', NO_BREAK)).collect();
-    format!("Won so far: {}", won.join(" · "))
+    format!("Won so far at {temperature}: {}", won.join(" · "))
 }

@@ -35,6 +35,9 @@ impl Review {
             let inner = pane(frame, area, theme, "Review", "", true);
             return paragraphs(frame, inner, &self.why_no_prompt(shelf, shared), theme);
         };
+        if let Some(heat) = &self.heat {
+            return self.draw_heat(frame, area, shelf, prompt, heat, shared);
+        }
         let areas = Areas::new(area, self.wanted_areas(spread.panes.len()));
         if let Some(list) = areas.list {
             self.draw_list(frame, list, shelf, theme);
@@ -71,11 +74,18 @@ impl Review {
             Kind::Free => "A prompt of your own".to_owned(),
         };
         let which = match self.at {
-            At::Sample(sample) => format!("sample {} of {}", sample + 1, prompt.samples().max(shelf.samples).max(sample + 1)),
+            At::Sample(sample) => {
+                let drawn = prompt.samples(self.temperature(shelf));
+                format!("sample {} of {}", sample + 1, drawn.max(shelf.samples).max(sample + 1))
+            }
             At::Picks => "the picked samples".to_owned(),
         };
         let blind = if spread.is_hidden { "blind" } else { "names shown" };
-        let right = format!("{which} · {blind}");
+        let at = match spread.is_across {
+            true => format!("{} temperatures", spread.panes.len()),
+            false => format!("at {}", self.temperature(shelf)),
+        };
+        let right = format!("{which} · {at} · {blind}");
         let room = usize::from(area.width).saturating_sub(prose::width(&right) + 8);
         let inner = pane(frame, area, &shared.theme, &cut(&visible(&title), room), &right, false);
         let text = Rect { height: inner.height.min(2), ..indented(inner) };
@@ -244,12 +254,12 @@ fn paragraphs(frame: &mut Frame, area: Rect, said: &[String], theme: &Theme) {
 }
 
 /// A column of air on both sides.
-fn indented(area: Rect) -> Rect {
+pub(super) fn indented(area: Rect) -> Rect {
     Rect { x: area.x + 1.min(area.width), width: area.width.saturating_sub(2), ..area }
 }
 
 /// The start of a text that fits, with `…` where it is cut.
-fn cut(text: &str, columns: usize) -> String {
+pub(super) fn cut(text: &str, columns: usize) -> String {
     if prose::width(text) <= columns {
         return text.to_owned();
     }
