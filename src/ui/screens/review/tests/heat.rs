@@ -39,7 +39,7 @@ fn scores() -> Scores {
         logprobs: std::iter::once(-1.0).chain((0..ends.len()).map(|i| -share * i as f32 * 0.75)).collect(),
         rivals: ends.iter().map(|_| Rival { text: " a\n".into(), logprob: -1.5 }).collect(),
     };
-    let mut tuned = arm(0.5);
+    let (base, mut tuned) = (arm(1.0), arm(0.5));
     tuned.logprobs[2] = -4.0;
     Scores {
         prompt: "tier1-quiet-car-12345678".into(),
@@ -50,7 +50,7 @@ fn scores() -> Scores {
         text: text.into(),
         ends,
         left_out: 0,
-        base: arm(1.0),
+        base,
         tuned,
         time: String::new(),
     }
