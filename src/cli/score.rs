@@ -38,7 +38,7 @@ pub struct Args {
     run: Option<String>,
 
     /// A model folder, pocket:llama or pocket:gpt2, or a hub id in the local cache
-    #[arg(long, value_name = "MODEL", required_unless_present = "run")]
+    #[arg(long, value_name = "MODEL", required_unless_present = "run", conflicts_with_all = ["pair", "prompt", "prompt_file", "checkpoint", "show"])]
     model: Option<String>,
 
     /// A PEFT adapter folder, applied to the model

@@ -176,11 +176,15 @@ mod tests {
             let message = read(run.path(), "A").unwrap_err().to_string();
             assert!(message.contains("scores/A.jsonl:2: no scores"), "{message}");
         };
-        check(|scores| drop(scores.ends.pop()));
+        check(|scores| {
+            scores.ends.pop();
+        });
         check(|scores| scores.ends = vec![2, 1]);
         check(|scores| scores.ends = vec![1, 9]);
         check(|scores| scores.from = 0);
-        check(|scores| drop(scores.base.logprobs.pop()));
+        check(|scores| {
+            scores.base.logprobs.pop();
+        });
         check(|scores| drop(scores.tuned.rivals.pop()));
     }
 }

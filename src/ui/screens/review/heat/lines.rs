@@ -79,7 +79,7 @@ mod tests {
         let check = |texts: &[&str], columns: usize, expected: &[&str]| assert_eq!(marked(&lines(&cells(texts), columns)), expected);
         check(&["The", " hall", " is", " shut", "."], 10, &["0[The]1[ hall]", "2[is]3[ shut]4[.]"]);
         check(&["One.", "\n\n", "Two", ".\n", "3"], 10, &["0[One.]1[¶]", "", "2[Two]3[.¶]", "4[3]"]);
-        check(&["駅で", "待っ", "た", ""], 6, &["0[駅で]1[待]", "1[っ]2[た]", "3[∎]"]);
+        check(&["駅で", "待っ", "た", ""], 6, &["0[駅で]1[待]", "1[っ]2[た]3[ ∎]"]);
         check(&["a", ""], 10, &["0[a]1[ ∎]"]);
         check(&["\u{1b}[2J"], 10, &["0[␛[2J]"]);
     }
