@@ -77,7 +77,9 @@ fn main() {
             counts.before_the_first += usize::from(last == 0);
             if last == 0 {
                 // Nothing to go on from: it begins anew, under its name.
-                run.map(|run| fs::remove_dir_all(run.folder).unwrap());
+                if let Some(run) = run {
+                    fs::remove_dir_all(run.folder).unwrap();
+                }
             }
             exists = last > 0;
             counts.resumed += usize::from(exists);

@@ -31,8 +31,11 @@ fn at_once<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'sta
     done.recv_timeout(AT_ONCE).unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
+/// Its name, and what lays it.
+type Trap = (&'static str, Box<dyn Fn()>);
+
 /// Ten gigabytes that take no room, a pipe without a writer, a file without end, a folder.
-fn traps(path: &Path) -> [(&'static str, Box<dyn Fn()>); 4] {
+fn traps(path: &Path) -> [Trap; 4] {
     let [large, pipe, endless, folder] = [path.to_owned(), path.to_owned(), path.to_owned(), path.to_owned()];
     [
         ("10 GB", Box::new(move || File::create(&large).unwrap().set_len(10_000_000_000).unwrap())),
@@ -58,7 +61,7 @@ fn check_trapped(path: PathBuf, refused: impl Fn() -> Option<String> + Send + Cl
         set();
         let shown = format!("{} is {what}", path.display());
         let refused = refused.clone();
-        let message = at_once(&shown, move || refused()).unwrap_or_else(|| panic!("{shown}: was taken"));
+        let message = at_once(&shown, refused).unwrap_or_else(|| panic!("{shown}: was taken"));
         assert!(message.contains(path.file_name().unwrap().to_str().unwrap()), "{shown}: {message}");
         remove(&path);
     }
@@ -92,7 +95,8 @@ fn what_is_no_file_or_has_no_end_is_refused_at_once() {
     let left = move || pairs::recoverable(&folder).1.first().map(ToString::to_string);
     check_trapped(sample.path("pairs/.unsaved/2026-11-22-100000.x/tier1+trap.yaml"), left);
 
-    let readers: [(&str, fn(Workspace) -> Option<config::ConfigError>); 4] = [
+    type Reader = fn(Workspace) -> Option<config::ConfigError>;
+    let readers: [(&str, Reader); 4] = [
         ("canaries.yaml", |workspace| workspace.canaries().err()),
         ("sampling.yaml", |workspace| workspace.sampling().err()),
         ("templates.yaml", |workspace| workspace.templates().err()),

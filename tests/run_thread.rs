@@ -89,14 +89,15 @@ fn a_model_that_is_still_training_can_be_looked_at() {
 fn scored(engine: &EngineHandle, ids: &[u32], arms: &[Arm]) -> Vec<Scored> {
     engine.send(Command::Score(Score { job: SAMPLING, ids: ids.to_vec(), arms: arms.to_vec() })).unwrap();
     let mut scored = vec![];
-    until(engine, |message| match message {
+    let ended = until(engine, |message| match message {
         Message { job: SAMPLING, event: Event::Scored(one) } => {
             scored.push(one);
             None
         }
-        Message { job: SAMPLING, event: Event::Ended(ended) } => Some(assert_eq!((ended.outcome, ended.error), (Outcome::Finished, None))),
+        Message { job: SAMPLING, event: Event::Ended(ended) } => Some((ended.outcome, ended.error)),
         _ => None,
     });
+    assert_eq!(ended, (Outcome::Finished, None));
     scored
 }
 

@@ -24,7 +24,10 @@ use voicetune::ui::{prose, settings};
 
 /// An entry point and the name of its seeds' folder, `fuzz/seeds/<name>/`.
 #[allow(dead_code, reason = "the fuzz targets call the entry points by name, the tests by this list")]
-pub const ENTRIES: [(&str, fn(&[u8])); 13] = [
+/// Takes whatever bytes there are, and copes.
+pub type Entry = fn(&[u8]);
+
+pub const ENTRIES: [(&str, Entry); 13] = [
     ("pair", pair),
     ("unsaved", unsaved),
     ("configs", configs),

@@ -1,6 +1,6 @@
 //! A command's connection to the worker: its reports and the signals, in one queue.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -61,11 +61,11 @@ impl Link {
 
     fn over(connection: Connection, in_process: Option<InProcess>) -> Result<Link> {
         let Connection { asker, mut reports, .. } = connection;
-        let Some(Report::State(state)) = reports.next()? else { bail!("the worker does not say what it is at") };
+        let Some(Report::State(state)) = reports.receive()? else { bail!("the worker does not say what it is at") };
         let (sender, happenings) = channel();
         let listener = sender.clone();
         let listen = move || {
-            while let Ok(Some(report)) = reports.next() {
+            while let Ok(Some(report)) = reports.receive() {
                 if listener.send(Happening::Report(report)).is_err() {
                     return;
                 }
@@ -121,10 +121,7 @@ impl Link {
     pub fn next(&mut self, wait: Option<Duration>) -> Result<Option<Happening>> {
         let happening = match wait {
             None => self.happenings.recv().ok(),
-            Some(wait) => match self.happenings.recv_timeout(wait) {
-                Ok(happening) => Some(happening),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-            },
+            Some(wait) => self.happenings.recv_timeout(wait).ok(),
         };
         match &happening {
             Some(Happening::Report(Report::State(state))) => self.state = (**state).clone(),

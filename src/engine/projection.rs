@@ -83,10 +83,8 @@ impl Projection {
     /// x (N, in) and h from [`Projection::narrow`] -> y (N, out), with `residual` (N, out) added.
     pub fn product(&self, params: &Params, x: &Wide, h: Option<&Tensor>, pass: &Pass, residual: Option<&Tensor>) -> Result<Tensor> {
         let bias = self.bias.map(|bias| params.value(bias));
-        if let Some((all, folded)) = self.as_one(params, x, h) {
-            if !pass.decoding() {
-                return Ok(linear_plus(&all?, folded, bias, residual)?);
-            }
+        if let Some((all, folded)) = self.as_one(params, x, h).filter(|_| !pass.decoding()) {
+            return Ok(linear_plus(&all?, folded, bias, residual)?);
         }
         let (columns, w) = (x.columns()?, params.value(self.weight));
         let mut y = if pass.decoding() { few_rows(&columns, w)? } else { linear(&columns, w)? };

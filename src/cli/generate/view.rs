@@ -51,7 +51,7 @@ fn text(text: &str, marks: &Marks, marking: Marking) -> String {
             .iter()
             .map(|(mark, text)| (mark, visible_lines(text)))
             .map(|(mark, text)| match (mark.copied, mark.invented) {
-                (false, false) => text.into(),
+                (false, false) => text,
                 (true, false) => format!("\x1b[4m{text}\x1b[0m"),
                 (false, true) => format!("\x1b[3;35m{text}\x1b[0m"),
                 (true, true) => format!("\x1b[3;4;35m{text}\x1b[0m"),

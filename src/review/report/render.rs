@@ -41,7 +41,7 @@ fn telling_words(report: &Report) -> Result<Value> {
 
 fn type_token_curve(voice: &VoiceTable) -> Course {
     // A number below every fourth point.
-    let place = |point: &CurvePoint| if point.words % (4 * CURVE_STEP) == 0 { point.words.to_string() } else { String::new() };
+    let place = |point: &CurvePoint| if point.words.is_multiple_of(4 * CURVE_STEP) { point.words.to_string() } else { String::new() };
     Course {
         label: "different words among the first words of a text".into(),
         places: voice.curve.iter().map(place).collect(),

@@ -109,7 +109,7 @@ impl Asker {
 
 impl Reports {
     /// Waits for the next report; `None` where the worker has ended, or has let this viewer go.
-    pub fn next(&mut self) -> Result<Option<Report>> {
+    pub fn receive(&mut self) -> Result<Option<Report>> {
         frame::read(&mut self.0)
     }
 }

@@ -172,7 +172,6 @@ fn hear(mut stream: UnixStream, id: Id, inputs: &Sender<Input>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::work::State;
     use std::time::Instant;
 
     #[test]
@@ -197,7 +196,7 @@ mod tests {
             while viewers.0.get(&2).unwrap().waiting.load(Ordering::Relaxed) > LAG {
                 thread::yield_now();
             }
-            viewers.tell_all(&Report::State(Box::new(State::default()))).unwrap();
+            viewers.tell_all(&Report::State(Box::default())).unwrap();
             told += 1;
             assert!(told < 1_000_000 && begun.elapsed() < Duration::from_secs(60), "{told}");
         }

@@ -133,7 +133,7 @@ impl Runner {
 fn pass_on(reports: &mut Reports, messages: &Sender<Msg>) -> Option<PathBuf> {
     let mut run = None;
     // What cannot be read is as good as an end: a greeting comes before anything else.
-    while let Ok(Some(report)) = reports.next() {
+    while let Ok(Some(report)) = reports.receive() {
         if let Report::State(state) = &report {
             run = state.under_way().and_then(|training| training.run.clone());
         }

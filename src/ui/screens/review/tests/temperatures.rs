@@ -118,7 +118,7 @@ fn one_arm_across_temperatures_is_looked_at_and_not_judged() {
     assert_eq!(review.at_stake(), None);
     // What is missing of this arm is drawn, at each temperature.
     let run = if arm < 2 { "llama" } else { "gpt2" };
-    let which = if arm % 2 == 0 { Arm::Base } else { Arm::Tuned };
+    let which = if arm.is_multiple_of(2) { Arm::Base } else { Arm::Tuned };
     assert_eq!(orders(&review.act(Action::Generate, &shared)), [0.5, 1.2].map(|t| (run.to_owned(), vec![which], Some(t))));
 
     // Back, to the temperature and the arm of the pane.
