@@ -9,10 +9,10 @@
 use candle_core::{DType, Device, Result, Tensor};
 use voicetune::engine::device::{self, Want};
 use voicetune::engine::ops::attention::{self, Heads};
-use voicetune::engine::ops::product::{Columns, add_columns, add_product, few_rows, first_product, logits, scaled_product};
+use voicetune::engine::ops::product::{Columns, add_columns, add_product, few_rows, first_product, linear_plus, scaled_product};
 use voicetune::engine::ops::rope::{Rotations, Turn};
 use voicetune::engine::ops::{add, cross_entropy, dropout, embedding, gelu, layer_norm, rms_norm, swiglu};
-use voicetune_kernels::cuda::{adamw, normal};
+use voicetune_kernels::cuda::{adamw, norm, normal};
 
 use cuda_support::{Case, f32, list};
 
@@ -27,7 +27,7 @@ fn fused_ops_agree_with_their_twins() {
 pub fn all() {
     let device = device::open(Want::Auto).unwrap();
     assert!(device.is_cuda(), "these tests need a CUDA device");
-    let cases: [(&str, fn(&Case) -> Result<()>); 10] = [
+    let cases: [(&str, fn(&Case) -> Result<()>); 11] = [
         ("norms", norms),
         ("activations", activations),
         ("sums", sums),
@@ -35,6 +35,7 @@ pub fn all() {
         ("dropout", masks),
         ("cross-entropy", losses),
         ("products", products),
+        ("layers", layers),
         ("few rows", few),
         ("embedding", embeddings),
         ("attention", attentions),
@@ -71,7 +72,36 @@ fn norms(case: &Case) -> Result<()> {
             let (dw, db) = gradients.unwrap();
             Ok(vec![y, saved, dx, dw, db])
         });
+        for bias in [None, Some(&b)] {
+            norm_of_a_sum(case, &x, &dy, &w, bias)?;
+        }
     }
+    Ok(())
+}
+
+/// A norm of a sum into rows that lie apart; its gradient from such rows, with a residual; and what forward gave, once more.
+fn norm_of_a_sum(case: &Case, x: &Tensor, dy: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<()> {
+    let ((n, c), room) = (x.dims2()?, 8);
+    let (more, residual) = (case.random(5, &[n, c]), case.random(6, &[n, c]));
+    let sum = (x + &more)?;
+    let (y, dx) = match bias {
+        None => {
+            let (y, r) = rms_norm::plain::forward(&f32(&sum), &f32(w), 1e-5)?;
+            (y, rms_norm::plain::backward(&f32(dy), &f32(&sum), &r, &f32(w), false)?.0)
+        }
+        Some(b) => {
+            let (y, saved) = layer_norm::plain::forward(&f32(&sum), &f32(w), &f32(b), 1e-5)?;
+            (y, layer_norm::plain::backward(&f32(dy), &f32(&sum), &saved, &f32(w), false)?.0)
+        }
+    };
+    let apart = Tensor::cat(&[dy, &case.random(7, &[n, room])], 1)?.narrow(1, 0, c)?;
+    let expected = [f32(&sum), y.clone(), (dx + f32(&residual))?, y];
+    case.check(&format!("norm of a sum {n} x {c}, bias {}", bias.is_some()), &expected, case.tolerance(), || {
+        let normed = norm::forward(norm::Input { x, more: Some(&more) }, w, bias, 1e-5, room)?;
+        let sum = normed.sum.unwrap();
+        let gradients = norm::backward(&apart, &sum, &normed.saved, (w, bias), Some(&residual), false, true)?;
+        Ok(vec![sum, normed.y.narrow(1, 0, c)?.contiguous()?, gradients.dx, gradients.again.unwrap()])
+    });
     Ok(())
 }
 
@@ -86,6 +116,16 @@ fn activations(case: &Case) -> Result<()> {
         ];
         case.check(&format!("{n} x {c}"), &expected, case.tolerance(), || {
             Ok(vec![gelu::forward(&x)?, gelu::backward(&dy, &x)?, swiglu::forward(&both)?, swiglu::backward(&dy, &both)?])
+        });
+        // Rows that lie apart, and what forward gave, once more.
+        let expected = [&expected[..], &[expected[0].clone(), expected[2].clone()]].concat();
+        case.check(&format!("{n} x {c} apart"), &expected, case.tolerance(), || {
+            let copy = || Tensor::cat(&[&dy, &case.random(4, &[n, 8])], 1)?.narrow(1, 0, c);
+            let (dx, y) = gelu::backward_again(copy()?, x.copy()?, true)?;
+            let (d_both, active) = swiglu::backward_again(copy()?, both.copy()?, true)?;
+            let first = |wide: Tensor| wide.narrow(1, 0, c)?.contiguous();
+            let (wide, wide_active) = (first(gelu::forward_wide(&x, 8)?)?, first(swiglu::forward_wide(&both, 8)?)?);
+            Ok(vec![wide, dx, wide_active, d_both, y.unwrap().contiguous()?, active.unwrap().contiguous()?])
         });
     }
     Ok(())
@@ -123,7 +163,14 @@ fn masks(case: &Case) -> Result<()> {
         let key = 0xdead_beef_0123 + n as u64;
         // The CPU's mask, exactly.
         let expected = dropout::apply(&f32(&x).to_device(&Device::Cpu)?, 0.3, key)?.to_dtype(case.dtype)?;
-        case.check(&format!("{n} x {c}"), &[expected], 0.0, || Ok(vec![dropout::apply(&x, 0.3, key)?]));
+        let wide = Tensor::cat(&[&x, &case.random(2, &[n, 8])], 1)?;
+        case.check(&format!("{n} x {c}"), &[expected.clone(), expected.clone()], 0.0, || {
+            Ok(vec![dropout::apply(&x, 0.3, key)?, dropout::apply(&wide.narrow(1, 0, c)?, 0.3, key)?])
+        });
+        let sum = (f32(&wide.narrow(1, 0, c)?) + f32(&expected).to_device(&case.device)?)?;
+        case.check(&format!("{n} x {c}, added"), &[sum], case.tolerance(), || {
+            Ok(vec![dropout::add(wide.copy()?.narrow(1, 0, c)?, &x, 0.3, key)?.contiguous()?])
+        });
     }
     Ok(())
 }
@@ -165,23 +212,49 @@ fn products(case: &Case) -> Result<()> {
             0,
         )?;
         let gradient = (f32(&into).narrow(1, 0, n)?.contiguous()? + &exact)?;
-        case.check(
-            &format!("{m} x {k} x {n}"),
-            &[(&exact * 0.25)?, sum, columns, gradient, exact.clone(), exact.clone()],
-            case.tolerance(),
-            || {
-                let start = into.narrow(1, 0, n)?.contiguous()?;
-                let parts = [Columns { at: 3, a: part(&a)?, b: b.clone() }];
-                Ok(vec![
-                    scaled_product(&a, &b, 0.25)?,
-                    add_product(start.copy()?, &a, &b, 0.5)?,
-                    add_columns(into.copy()?, &parts, rows, 2.0, false)?,
-                    add_product(f32(&start).copy()?, &a, &b, 1.0)?,
-                    first_product(&a, &b, 1.0)?,
-                    logits(&a, &b.t()?)?.contiguous()?,
-                ])
-            },
-        );
+        case.check(&format!("{m} x {k} x {n}"), &[(&exact * 0.25)?, sum, columns, gradient, exact.clone()], case.tolerance(), || {
+            let start = into.narrow(1, 0, n)?.contiguous()?;
+            let parts = [Columns { at: 3, a: part(&a)?, b: b.clone() }];
+            Ok(vec![
+                scaled_product(&a, &b, 0.25)?,
+                add_product(start.copy()?, &a, &b, 0.5)?,
+                add_columns(into.copy()?, &parts, rows, 2.0, false)?,
+                add_product(f32(&start).copy()?, &a, &b, 1.0)?,
+                first_product(&a, &b, 1.0)?,
+            ])
+        });
+    }
+    Ok(())
+}
+
+/// Layers with bias, residual and GELU within the product.
+fn layers(case: &Case) -> Result<()> {
+    for (n, input, out) in [(1, 8, 8), (7, 40, 24), (130, 64, 200), (581, 1600, 6400), (257, 4144, 1024)] {
+        let (wide, w, bias) = (case.random(1, &[n, input + 16]), case.random(2, &[out, input]), case.random(3, &[out]));
+        let (x, residual) = (wide.narrow(1, 0, input)?, case.random(4, &[n, out]));
+        let small = 1.0 / (input as f64).sqrt();
+        let w = (w * small)?;
+        let exact = f32(&x).contiguous()?.matmul(&f32(&w).t()?)?;
+        let with_bias = exact.broadcast_add(&f32(&bias))?;
+        let expected = [
+            exact.clone(),
+            with_bias.clone(),
+            (&with_bias + f32(&residual))?,
+            (&exact + f32(&residual))?,
+            with_bias.clone(),
+            gelu::plain::forward(&with_bias)?,
+        ];
+        case.check(&format!("layer {n} x {input} x {out}"), &expected, case.tolerance(), || {
+            let (before, active) = gelu::of_linear(&x, &w, &bias, 8)?;
+            Ok(vec![
+                linear_plus(&x, &w, None, None)?,
+                linear_plus(&x, &w, Some(&bias), None)?,
+                linear_plus(&x, &w, Some(&bias), Some(&residual))?,
+                linear_plus(&x, &w, None, Some(&residual))?,
+                before,
+                active.narrow(1, 0, out)?.contiguous()?,
+            ])
+        });
     }
     Ok(())
 }
@@ -206,7 +279,16 @@ fn embeddings(case: &Case) -> Result<()> {
 }
 
 fn attentions(case: &Case) -> Result<()> {
-    let packs: [&[usize]; 7] = [&[1], &[5, 1, 9], &[64, 64, 65], &[130], &[200, 63, 300], &[31, 97], &[700]];
+    let packs: [&[usize]; 8] = [
+        &[1],
+        &[5, 1, 9],
+        &[64, 64, 65],
+        &[130],
+        &[200, 63, 300],
+        &[31, 97],
+        &[700],
+        &[127, 128, 129, 1, 256, 500, 383, 640, 1000, 400, 900],
+    ];
     for (query, kv, size) in [(4, 2, 64), (3, 1, 128), (6, 6, 64), (5, 5, 128), (8, 2, 128), (2, 1, 20)] {
         for lengths in packs {
             let heads = Heads { query, kv, size, scale: 1.0 / (size as f32).sqrt() };
@@ -222,9 +304,12 @@ fn attentions(case: &Case) -> Result<()> {
             let expected = [vec![out, lse], parts(dqkv)?].concat();
             let tolerance = if case.dtype == DType::F32 { 1e-5 } else { 1e-2 };
             case.check(&format!("{lengths:?} {heads:?}"), &expected, tolerance, || {
-                let (out, lse) = attention::forward(&qkv, lengths, heads)?;
+                // Rows of the output, and of its gradient, that lie apart.
+                let (wide, lse) = attention::forward_wide(&qkv, lengths, heads, 16)?;
+                let out = wide.narrow(1, 0, query * size)?;
+                let dy = Tensor::cat(&[&dy, &case.random(3, &[n, 24])], 1)?.narrow(1, 0, query * size)?;
                 let dqkv = attention::backward(&dy, &qkv, &out, &lse, lengths, heads)?;
-                Ok([vec![out, lse], parts(dqkv)?].concat())
+                Ok([vec![out.contiguous()?, lse], parts(dqkv)?].concat())
             });
         }
     }
@@ -238,14 +323,18 @@ fn optimiser(device: &Device) -> Result<()> {
     let lists = |seed: u64| sizes.iter().map(|&n| make(seed, n)).collect::<Result<Vec<_>>>();
     let (p, m, v, g) = (lists(1)?, lists(2)?, lists(3)?.iter().map(Tensor::sqr).collect::<Result<Vec<_>>>()?, lists(4)?);
     let values = p.iter().map(|p| p.to_dtype(DType::BF16)).collect::<Result<Vec<_>>>()?;
-    let cpu = |tensors: &[Tensor]| tensors.iter().map(list).collect::<Vec<_>>();
+    // Every second one has a value of its own; the value of the fourth lies, doubled, in the last four of a matrix's eight columns.
+    let matrix = Tensor::zeros((16_384, 8), DType::F32, device)?;
+    let folded = matrix.narrow(1, 4, 4)?;
+    let own = |i: usize| (i % 2 == 0).then(|| adamw::Value { tensor: &values[i], scale: 1.0 });
+    let value = |i: usize| if i == 3 { Some(adamw::Value { tensor: &folded, scale: 2.0 }) } else { own(i) };
+    let cpu = |list: &[Tensor]| list.iter().map(self::list).collect::<Vec<_>>();
     let (mut expected_p, mut expected_m, mut expected_v, gradients) = (cpu(&p), cpu(&m), cpu(&v), cpu(&g));
     for t in 1..=3 {
         let step =
             voicetune_kernels::adamw::Step { learning_rate: 1e-2, weight_decay: 0.1, betas: [0.9, 0.999], eps: 1e-8, t, grad_scale: 0.5 };
-        let parameters = (0..sizes.len())
-            .map(|i| adamw::Parameter { p: &p[i], m: &m[i], v: &v[i], g: &g[i], value: (i % 2 == 0).then_some(&values[i]) })
-            .collect();
+        let parameters =
+            (0..sizes.len()).map(|i| adamw::Parameter { p: &p[i], m: &m[i], v: &v[i], g: g[i].clone(), value: value(i) }).collect();
         let batch = adamw::Batch::new(parameters, device)?;
         let exact: f64 = gradients.iter().flatten().map(|&g| f64::from(g).powi(2)).sum();
         assert!((batch.sum_of_squares()? / exact - 1.0).abs() < 1e-6);
@@ -254,6 +343,11 @@ fn optimiser(device: &Device) -> Result<()> {
             voicetune_kernels::adamw::update(&mut expected_p[i], &mut expected_m[i], &mut expected_v[i], &gradients[i], &step);
         }
     }
+    let doubled: Vec<f32> = list(&p[3]).iter().map(|x| 2.0 * x).collect();
+    assert_eq!(list(&folded.contiguous()?), doubled, "the folded value is the master, doubled");
+    assert!(list(&matrix.narrow(1, 0, 4)?.contiguous()?).iter().all(|&x| x == 0.0), "its neighbours are left alone");
+    adamw::refresh(&p[3].neg()?, adamw::Value { tensor: &folded, scale: -2.0 })?;
+    assert_eq!(list(&folded.contiguous()?), doubled, "and so it is when it is refreshed");
     let mut worst = 0f32;
     for (i, expected) in expected_p.iter().enumerate() {
         let got = list(&p[i]);

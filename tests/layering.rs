@@ -30,6 +30,7 @@ const LAYERS: &[Layer] = &[
             "run::outputs",
             "run::private",
             "run::protocol",
+            "run::scores",
             "run::summary",
         ],
         may_name_candle: false,

@@ -196,3 +196,33 @@ fn a_folder_that_cannot_be_written_to_is_named() {
     assert!(error.starts_with(&format!("{}/tier1/x.yaml: not saved: ", pairs.display())), "{error}");
     assert!(error.ends_with("; check that the folder is there and that you may write to it"), "{error}");
 }
+
+/// Two voicetunes that save the same pair over and over: whoever saves has seen what the other wrote, and nobody's line is lost.
+#[test]
+fn of_two_that_save_at_once_neither_writes_over_the_other() {
+    const EACH: usize = 60;
+    let (_dir, pairs, _) = saved();
+    let writer = |name: &'static str| {
+        let pairs = pairs.clone();
+        move || {
+            for n in 0..EACH {
+                loop {
+                    let LoadedPair { pair, fingerprint } = open(&pairs, "tier1/x").unwrap();
+                    let mine = Pair { response: format!("{}{name} {n}\n", pair.response), ..pair };
+                    match save(&pairs, &mine, fingerprint) {
+                        Ok(_) => break,
+                        Err(SaveError::Conflict(_)) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            }
+        }
+    };
+    let threads = ["a", "b", "c"].map(|name| std::thread::spawn(writer(name)));
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let text = open(&pairs, "tier1/x").unwrap().pair.response;
+    for name in ["a", "b", "c"] {
+        let lines: Vec<_> = text.lines().filter(|line| line.starts_with(name)).collect();
+        assert_eq!(lines, (0..EACH).map(|n| format!("{name} {n}")).collect::<Vec<_>>());
+    }
+}

@@ -137,7 +137,7 @@ fn what_is_wrong_in_the_other_files_is_said_with_file_and_line() {
     check("sampling.yaml", "seed: 1\ntemperature: -1\n", ":2: `temperature` must be from 0 (always the likeliest token) to 10, not -1.0");
     check("sampling.yaml", "top_p: 0\n", ":1: `top_p` must be above 0 and at most 1 (off), not 0.0");
     check("sampling.yaml", "repetition_penalty: 0\n", ":1: `repetition_penalty` must be above 0; 1 turns it off, not 0.0");
-    check("sampling.yaml", "samples: 0\n", ":1: `samples` must be 1 or more, not 0");
+    check("sampling.yaml", "samples: 0\n", ":1: `samples` must be from 1 to 10,000, not 0");
     check(
         "sampling.yaml",
         "max_new_tokens_by_model: {gpt2: 0}\n",

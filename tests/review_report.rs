@@ -14,7 +14,8 @@ use voicetune::review::verdict::{self, ArmName, Outcome, Pick, Reading, Score, S
 use voicetune::run::Run;
 use voicetune::run::manifest::{Data, Manifest, Model};
 use voicetune::run::outputs::{self, Output};
-use voicetune::run::protocol::{Finish, Sampling};
+use voicetune::run::protocol::{Finish, Rival, Sampling};
+use voicetune::run::scores::{self, ArmScores, Scores};
 
 const TIME: &str = "2026-11-22T10:00:00Z";
 
@@ -25,6 +26,8 @@ const FINISHED: &str = "The ferry left at noon. Gulls followed us to the bar.\n\
 const TUNED: &str = "The ferry left at noon. Gulls followed us to the bar.\n\nThat is how such things end.";
 
 const ESSAY: &str = "Every clock in the town told its own time, and the baker went by none of them.\n\nShe counted loaves.";
+/// The interval of the strength of an arm that won one reading of two and tied the other.
+const STRENGTH: (f64, f64) = (0.401_427_454_290_852, 5.765_914_083_693_25);
 const NOTE: &str = "A bell is a clock that hurries.";
 
 struct Fixture(tempfile::TempDir);
@@ -142,7 +145,17 @@ impl Fixture {
                 arms.iter().zip([2, 4]).map(|(arm, score)| (arm.clone(), [("rhythm".to_owned(), Score::new(score).unwrap())].into()));
             let shown = arms.iter().map(|arm| Shown::new(arm.clone(), 0, "")).collect();
             let (prompt, replaces) = ("A".into(), replaces.map(|verdict| verdict.id.clone()));
-            let reading = Reading { prompt, seed: 7, shown, blind, outcome, scores: scores.collect(), comment: String::new(), replaces };
+            let reading = Reading {
+                prompt,
+                temperature: None,
+                seed: 7,
+                shown,
+                blind,
+                outcome,
+                scores: scores.collect(),
+                comment: String::new(),
+                replaces,
+            };
             let verdict = Verdict::new(reading, TIME.into());
             verdict::append(&self.path("runs"), &verdict).unwrap();
             verdict
@@ -152,7 +165,7 @@ impl Fixture {
         reading(Outcome::Tie, true, None);
         reading(Outcome::Best(vec![arms[0].clone()]), false, None);
         let shown = Shown::new(arms[1].clone(), 1, "She counted loaves until");
-        verdict::append_pick(&self.path("runs"), &Pick { time: TIME.into(), prompt: "A".into(), shown }).unwrap();
+        verdict::append_pick(&self.path("runs"), &Pick { time: TIME.into(), prompt: "A".into(), temperature: None, shown }).unwrap();
     }
 
     fn report(&self, names: &[&str]) -> Report {
@@ -160,7 +173,8 @@ impl Fixture {
         let runs: Vec<Run> = names.iter().map(|name| Run::find(&workspace.runs(), name).unwrap()).collect();
         let (pairs, _) = pairs::load(&workspace.pairs());
         let (rubric, canaries) = (workspace.rubric().unwrap(), workspace.canaries().unwrap());
-        Report::of(&Sources { runs: &runs, pairs: &pairs, rubric: &rubric, canaries: &canaries, made: TIME }).unwrap()
+        let temperature = workspace.sampling().unwrap().temperature.into();
+        Report::of(&Sources { runs: &runs, pairs: &pairs, rubric: &rubric, canaries: &canaries, temperature, made: TIME }).unwrap()
     }
 
     fn voicetune(&self, args: &[&str]) -> assert_cmd::assert::Assert {
@@ -170,7 +184,12 @@ impl Fixture {
 }
 
 fn output(run: &Path, prompt: &str, arm: &str, prompt_text: &str, sample: usize, text: &str, finish: Finish) {
-    let sampling = Sampling { temperature: 0.8, top_p: 0.9, top_k: 50, repetition_penalty: 1.1, max_new_tokens: 200 };
+    output_at(0.8, run, prompt, arm, prompt_text, sample, text, finish);
+}
+
+#[allow(clippy::too_many_arguments)] // as many as a line has
+fn output_at(temperature: f64, run: &Path, prompt: &str, arm: &str, prompt_text: &str, sample: usize, text: &str, finish: Finish) {
+    let sampling = Sampling { temperature, top_p: 0.9, top_k: 50, repetition_penalty: 1.1, max_new_tokens: 200 };
     let (prompt, arm, text, prompt_text) = (prompt.into(), arm.into(), text.into(), prompt_text.into());
     let seed = 42 + sample as u64;
     outputs::append(
@@ -223,6 +242,16 @@ fn the_numbers_are_those_of_the_files() {
     // statsmodels: proportion_confint(1, 2, method="wilson").
     near(&tuned["win_interval"][0], 0.094531205734230_74);
     near(&tuned["rubric"]["rhythm"]["mean"], 4.0);
+    // statsmodels' logistic regression of one win and a tie, with the prior's rows; tests/fixtures/review/make-tally.py has the way.
+    near(&tuned["strength_interval"][0], STRENGTH.0);
+    near(&tuned["strength_interval"][1], STRENGTH.1);
+    let canary = &reading["canaries"][0]["canaries"][0];
+    assert_eq!((&canary["canary"], &canary["readings"], &canary["shifted"]), (&json!("A"), &json!(2), &Value::Null));
+    assert_eq!((&canary["wins"], &canary["picked"]), (&json!({"base": 0, "tuned": 1}), &json!({"base": null, "tuned": 1})));
+    near(&canary["difference"], 2.0);
+    let voice = &report["voice"];
+    assert_eq!((voice["function_words"].as_array().unwrap().len(), voice["lengths"].as_array().unwrap().len()), (70, 8));
+    assert_eq!(voice["curve"], json!([]), "none of her pieces has 25 words");
     assert_eq!(reading["canaries"][0]["verdict"], "not_enough_readings");
     assert_eq!(reading["canaries"].as_array().unwrap().len(), 1);
 
@@ -293,6 +322,118 @@ fn nothing_in_the_page_acts_or_is_loaded() {
     }
 }
 
+/// The same numbers as without them: outputs, readings and picks at another temperature are counted apart.
+#[test]
+fn temperatures_are_compared_and_never_mixed() {
+    let fixture = Fixture::new();
+    let before = serde_json::to_value(fixture.report(&["llama", "gpt2"])).unwrap();
+    assert_eq!((&before["temperature"], &before["temperatures"], &before["side_by_side"]), (&json!(0.8), &json!([]), &json!([])));
+    let run = fixture.path("runs/2026-11-22-llama");
+    let long = "The town slept, and no clock in it told anyone the time; nobody asked. ".repeat(20);
+    let asked = "The clocks of a town.";
+    output_at(1.2, &run, "A", "llama-tuned", asked, 0, &long, Finish::Length);
+    output_at(1.2, &run, "A", "llama-base", asked, 0, "Hot and short.", Finish::Stop);
+    let arm = |arm: &str| ArmName::new("2026-11-22-llama", arm).unwrap();
+    let shown = [("llama-base", "Hot and short."), ("llama-tuned", long.as_str())].map(|(name, text)| Shown::new(arm(name), 0, text));
+    let reading = Reading {
+        prompt: "A".into(),
+        temperature: Some(1.2.into()),
+        seed: 7,
+        shown: shown.to_vec(),
+        blind: true,
+        outcome: Outcome::Best(vec![arm("llama-tuned")]),
+        scores: Default::default(),
+        comment: String::new(),
+        replaces: None,
+    };
+    verdict::append(&fixture.path("runs"), &Verdict::new(reading, TIME.into())).unwrap();
+    let pick = Pick { time: TIME.into(), prompt: "A".into(), temperature: Some(1.2.into()), shown: shown[1].clone() };
+    verdict::append_pick(&fixture.path("runs"), &pick).unwrap();
+
+    let report = fixture.report(&["llama", "gpt2"]);
+    let after = serde_json::to_value(&report).unwrap();
+    for part in ["arms", "editing", "voice", "prompts", "missing"] {
+        assert_eq!(after[part], before[part], "{part}");
+    }
+    assert_eq!((&after["reading"]["blind"], &after["reading"]["elsewhere"]), (&json!(2), &json!(1)));
+    assert_eq!(after["reading"]["standings"], before["reading"]["standings"]);
+    let parts = after["temperatures"].as_array().unwrap();
+    assert_eq!(parts.iter().map(|part| part["temperature"].as_f64().unwrap()).collect::<Vec<_>>(), [0.8, 1.2]);
+    let row =
+        |temperature: usize, label: &str| parts[temperature]["arms"].as_array().unwrap().iter().find(|arm| arm["label"] == label).unwrap();
+    let tuned = row(1, "llama-tuned");
+    assert_eq!((&tuned["samples"], &tuned["words"], &tuned["cut_short"]), (&json!(1), &json!(280), &json!(1)));
+    assert_eq!((&tuned["readings"], &tuned["wins"]), (&json!(1), &json!(1)));
+    near(&tuned["voice"]["features"]["sentence_length"]["value"], 14.0);
+    assert_eq!(row(1, "llama-base")["voice"], Value::Null, "three words are not enough for a voice");
+    assert_eq!((&row(0, "llama-tuned")["readings"], &row(0, "llama-tuned")["wins"]), (&json!(2), &json!(1)));
+    let side = &after["side_by_side"];
+    assert_eq!((side.as_array().unwrap().len(), &side[0]["prompt"]), (1, &json!("A")));
+    let texts = side[0]["arms"].as_array().unwrap().iter().find(|arm| arm["label"] == "llama-tuned").unwrap()["texts"].as_array().unwrap();
+    assert_eq!(
+        texts.iter().map(|text| (text["temperature"].as_f64().unwrap(), text["picked"].as_bool().unwrap())).collect::<Vec<_>>(),
+        [(0.8, true), (1.2, true)]
+    );
+    let (page, plain) = (html(&report).unwrap(), markdown(&report).unwrap());
+    for present in ["1 at other temperatures than 0.8", "Temperatures", "1 of 1"] {
+        assert!(page.contains(present) && plain.contains(present), "{present:?}");
+    }
+
+    // Another usual temperature, at which nothing was drawn: what there is most of, and that is said.
+    fs::write(fixture.path("configs/sampling.yaml"), "temperature: 0.3\n").unwrap();
+    let report = serde_json::to_value(fixture.report(&["llama"])).unwrap();
+    assert_eq!(report["temperature"], json!(0.8));
+    assert!(report["missing"].to_string().contains("No output was drawn at 0.3"), "{}", report["missing"]);
+}
+
+#[test]
+fn her_own_held_out_texts_are_shown_in_shades() {
+    let fixture = Fixture::new();
+    let without = html(&fixture.report(&["llama"])).unwrap();
+    assert!(without.contains("`voicetune score RUN` scores them all"));
+    let run = fixture.path("runs/2026-11-22-llama");
+    // "The ferry", the rest, the end.
+    let ends = vec![9, FINISHED.chars().count(), FINISHED.chars().count()];
+    let arm = |logprobs: [f32; 4]| ArmScores {
+        logprobs: logprobs.to_vec(),
+        rivals: ["a", "b", "c"].map(|text| Rival { text: text.into(), logprob: -1.0 }).to_vec(),
+    };
+    let scores = |checkpoint, text: &str, base| Scores {
+        prompt: "tier1-ferry-12345678".into(),
+        prompt_text: DRAFT.into(),
+        checkpoint,
+        ids: vec![1, 2, 3, 4, 5],
+        from: 2,
+        text: text.into(),
+        ends: ends.clone(),
+        left_out: 0,
+        base: arm([-9.0, base, -6.5, -0.25]),
+        tuned: arm([-9.0, -1.5, -3.0, -0.25]),
+        time: TIME.into(),
+    };
+    scores::append(&run, &scores(1, FINISHED, -2.0)).unwrap();
+    scores::append(&run, &scores(2, FINISHED, -8.0)).unwrap(); // not the run's result
+    scores::append(&run, &scores(1, &FINISHED.replace("ferry", "bonny"), -4.0)).unwrap(); // another text
+    let report = fixture.report(&["llama"]);
+    let part = serde_json::to_value(&report.surprisal).unwrap();
+    assert_eq!((part.as_array().unwrap().len(), &part[0]["pair"], &part[0]["checkpoint"]), (1, &json!("tier1/ferry"), &json!(1)));
+    assert_eq!((&part[0]["tokens"], &part[0]["cells"].as_array().unwrap().len()), (&json!(3), &3));
+    near(&part[0]["base"], 8.75 / 3.0);
+    near(&part[0]["tuned"], 4.75 / 3.0);
+    near(&part[0]["difference"], 4.0 / 3.0);
+    let page = html(&report).unwrap();
+    for present in [
+        "<span class=\"s3\" title=\"base 2.00, fine-tuned 1.50 nats\">The ferry</span>",
+        "<span class=\"s6\" title=\"base 6.50, fine-tuned 3.00 nats\"> left at noon.",
+        "<span class=\"l2\"",
+        "<span class=\"l0\" title=\"base 2.00, fine-tuned 1.50 nats\">The ferry</span>",
+        "title=\"base 0.25, fine-tuned 0.25 nats\">∎</span>",
+    ] {
+        assert!(page.contains(present), "{present:?} is not in the page");
+    }
+    assert!(markdown(&report).unwrap().contains("| tier1/ferry | 1 | 3 | 2.92 | 1.58 | +1.33 |"));
+}
+
 #[test]
 fn the_command_writes_two_private_files() {
     let fixture = Fixture::new();
@@ -310,6 +451,47 @@ fn the_command_writes_two_private_files() {
     assert!(!fixture.path("runs/2026-11-22-gpt2/report").exists());
     fixture.voicetune(&["report", "none"]).code(1);
     fixture.voicetune(&["report"]).code(2);
+}
+
+#[test]
+fn the_canaries_of_all_runs_are_printed() {
+    let fixture = Fixture::new();
+    let printed = |args: &[&str]| String::from_utf8(fixture.voicetune(args).success().get_output().stdout.clone()).unwrap();
+    let text = printed(&["canaries"]);
+    for present in [
+        "2026-11-22-llama: not enough readings. Score more samples of the canaries",
+        "A known topic, short  2.00 → 4.00 (+2.00), 2 and 2 readings: too few readings",
+        "base won 0, tuned 1 of 2; picked: tuned sample 2",
+        "C known topic, long   not asked of this model",
+        "2026-11-22-gpt2: not enough readings",
+        "The rule. A canary has shifted when",
+    ] {
+        assert!(text.contains(present), "`{present}` is not in {text}");
+    }
+    let one: Value = serde_json::from_str(&printed(&["canaries", "llama", "--json"])).unwrap();
+    assert_eq!(one["runs"].as_array().unwrap().len(), 1);
+    assert_eq!(one["runs"][0]["verdict"], "not_enough_readings");
+    fs::remove_dir_all(fixture.path("runs/2026-11-22-gpt2/outputs")).unwrap();
+    assert!(printed(&["canaries"]).contains("2026-11-22-gpt2: no samples yet"));
+    fixture.voicetune(&["canaries", "none"]).code(1);
+}
+
+#[test]
+fn a_diff_names_what_was_copied_from_a_runs_pairs() {
+    let fixture = Fixture::new();
+    let (draft, revision) = (fixture.path("draft.md"), fixture.path("revision.md"));
+    fs::write(&draft, "The baker kept late hours.").unwrap();
+    fs::write(&revision, "The baker kept late hours. He told its own time, and the baker went by none of us.").unwrap();
+    let [draft, revision] = [&draft, &revision].map(|path| path.to_str().unwrap());
+    let printed = |args: &[&str]| String::from_utf8(fixture.voicetune(args).success().get_output().stdout.clone()).unwrap();
+    let text = printed(&["diff", draft, revision, "--run", "llama"]);
+    assert!(text.contains("copied from the training pairs: 1 span of 11 words"), "{text}");
+    assert!(text.contains("11 words of the response of tier2/clocks"), "{text}");
+    assert!(text.contains("He [=told its own time, and the baker") && text.contains("none of=] us."), "{text}");
+    let json: Value = serde_json::from_str(&printed(&["diff", draft, revision, "--run", "llama", "--json"])).unwrap();
+    assert_eq!((&json["copied"][0]["words"], &json["copied"][0]["in_prompt"]), (&json!(11), &json!(false)));
+    let plain: Value = serde_json::from_str(&printed(&["diff", draft, revision, "--json"])).unwrap();
+    assert_eq!(plain.get("copied"), None);
 }
 
 #[test]

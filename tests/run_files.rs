@@ -25,7 +25,10 @@ fn a_run_folder_has_all_that_the_contract_says() {
     let stdout = sample.succeed(&["train", "lora", "--run", "first", "--max-steps", "9", "--json"]);
     let folder = sample.run("first");
     assert_eq!(fs::read_to_string(folder.join("events.jsonl")).unwrap(), stdout, "--json prints the log as it is written");
-    assert_eq!(names(&folder), ["checkpoints", "dataset.jsonl", "events.jsonl", "journal.md", "manifest.yaml", "result.json"]);
+    assert_eq!(
+        names(&folder),
+        ["checkpoints", "dataset.jsonl", "events.jsonl", "journal.md", "manifest.yaml", "result.json", "worker.log"]
+    );
 
     let run = Run::open(&folder).unwrap();
     let examples = run.examples().unwrap();
@@ -97,8 +100,8 @@ fn a_run_that_cannot_begin_leaves_nothing() {
         let sample = Sample::new();
         break_it(&sample);
         sample.fail(&["train", config], parts);
-        let left = fs::read_dir(sample.path("runs")).map_or(vec![], |entries| entries.map(|e| e.unwrap().file_name()).collect());
-        assert_eq!(left, Vec::<std::ffi::OsString>::new());
+        let left: Vec<_> = fs::read_dir(sample.path("runs")).into_iter().flatten().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(left.iter().all(|name| name == ".worker"), "{left:?}");
     };
     check(|s| fs::remove_dir_all(s.path("pairs/tier2")).unwrap(), "lora", &["no pair is ready", "status: ready"]);
     check(

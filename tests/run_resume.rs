@@ -5,29 +5,17 @@ mod run_support;
 
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
-use std::process::Child;
 
+use run_support::worker::wait_for_step;
 use run_support::{Sample, exact_history};
-use serde_json::Value;
 use voicetune::run::checkpoint::Checkpoints;
 use voicetune::run::log::History;
 use voicetune::run::protocol::Outcome;
 
-/// Reads the events of a training process until `step` is done.
-fn wait_for_step(child: &mut Child, step: u64) {
-    for line in BufReader::new(child.stdout.as_mut().unwrap()).lines() {
-        let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
-        if event["type"] == "step" && event["step"] == step {
-            return;
-        }
-    }
-    panic!("the process ended before step {step}");
-}
-
 fn check_killed_at_step_7(config: &str, weights: &str) {
     let sample = Sample::new();
     sample.succeed(&["train", config, "--run", "whole", "--max-steps", "12"]);
-    let mut child = sample.start(&["train", config, "--run", "killed", "--json"]);
+    let mut child = sample.start(&["train", config, "--run", "killed", "--json", "--in-process"]);
     wait_for_step(&mut child, 7);
     child.kill().unwrap(); // SIGKILL
     child.wait().unwrap();
@@ -64,7 +52,7 @@ fn a_killed_full_run_goes_on_bit_for_bit() {
 #[test]
 fn an_interrupted_run_keeps_its_step_and_goes_on() {
     let sample = Sample::new();
-    let mut child = sample.start(&["train", "lora", "--run", "halted", "--json"]);
+    let mut child = sample.start(&["train", "lora", "--run", "halted", "--json", "--in-process"]);
     wait_for_step(&mut child, 2);
     let pid = child.id().to_string();
     assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());

@@ -4,10 +4,11 @@
 mod run_support;
 
 use run_support::Sample;
-use voicetune::config::{Config, Every, Workspace};
+use voicetune::config::{Config, Every, Precision, Workspace};
+use voicetune::hub::{ModelFiles, Search};
 use voicetune::run::log::History;
 use voicetune::run::prepare::Prepared;
-use voicetune::run::protocol::{Arm, Command, Event, Generate, Message, Outcome, Prompt, Sampling, Train};
+use voicetune::run::protocol::{Arm, Command, Event, Generate, Load, Message, Outcome, Prompt, Sampling, Score, Scored, Train, Tuned};
 use voicetune::run::{EngineHandle, Priority, Run, Want};
 
 const TRAINING: u64 = 2;
@@ -82,6 +83,83 @@ fn a_model_that_is_still_training_can_be_looked_at() {
     engine.send(Command::Stop { job: TRAINING }).unwrap();
     assert_eq!(end_of(&engine, TRAINING).0, Outcome::Stopped);
     assert_eq!(History::read(&run.folder).unwrap().samples, vec![], "what was asked for in between is no part of the run");
+}
+
+/// What each arm says of the ids, once the engine has said it.
+fn scored(engine: &EngineHandle, ids: &[u32], arms: &[Arm]) -> Vec<Scored> {
+    engine.send(Command::Score(Score { job: SAMPLING, ids: ids.to_vec(), arms: arms.to_vec() })).unwrap();
+    let mut scored = vec![];
+    let ended = until(engine, |message| match message {
+        Message { job: SAMPLING, event: Event::Scored(one) } => {
+            scored.push(one);
+            None
+        }
+        Message { job: SAMPLING, event: Event::Ended(ended) } => Some((ended.outcome, ended.error)),
+        _ => None,
+    });
+    assert_eq!(ended, (Outcome::Finished, None));
+    scored
+}
+
+/// What `voicetune score` prints of the ids.
+fn printed(sample: &Sample, ids: &[u32], args: &[&str]) -> Vec<f32> {
+    let ids: Vec<String> = ids.iter().map(u32::to_string).collect();
+    let json = sample.succeed(&[&["score", "--json", "--ids", &ids.join(",")], args].concat());
+    serde_json::from_value(serde_json::from_str::<serde_json::Value>(&json).unwrap()["logprobs"].clone()).unwrap()
+}
+
+#[test]
+fn a_sequence_is_scored_as_the_command_scores_it() {
+    let sample = Sample::new();
+    let ids: Vec<u32> = (0..60).map(|i| (i * 37 + 11) % 1000).collect();
+    let engine = EngineHandle::spawn(Want::Cpu, Priority::Normal).unwrap();
+    let files = ModelFiles::resolve("pocket:llama", "main", &Search::from_env(sample.root())).unwrap();
+    engine.send(Command::Load(Load { job: 1, files, precision: Precision::F32, tuned: None })).unwrap();
+    assert!(matches!(engine.next().unwrap().event, Event::Loaded(_)));
+    let found = scored(&engine, &ids, &[Arm::Base]);
+    assert_eq!(found[0].logprobs, printed(&sample, &ids, &["--model", "pocket:llama"]));
+    assert_eq!((found[0].step, found[0].rivals.len()), (None, ids.len() - 1));
+    // Either a token is likelier than every other one, or its rival is at least as likely.
+    let total = |place: usize| f64::from(found[0].logprobs[place]).exp() + f64::from(found[0].rivals[place].logprob).exp();
+    assert!((0..59).all(|place| total(place) < 1.0 + 1e-6));
+    let ends = |ids: Vec<u32>, arms: Vec<Arm>| {
+        engine.send(Command::Score(Score { job: SAMPLING, ids, arms })).unwrap();
+        end_of(&engine, SAMPLING)
+    };
+    assert!(ends(vec![1], vec![Arm::Base]).1.contains("at least two tokens"));
+    assert!(ends(vec![1; 100_000], vec![Arm::Base]).1.contains("100000 tokens, and pocket:llama has"));
+    assert!(ends(vec![1, 2], vec![Arm::Tuned]).1.contains("base arm only"));
+}
+
+#[test]
+fn both_arms_are_scored_between_steps_and_afterwards() {
+    let sample = Sample::new();
+    let ids: Vec<u32> = (0..40).map(|i| (i * 53 + 7) % 1000).collect();
+    for (config, model) in [("lora", "models/llama"), ("full", "models/gpt2")] {
+        let (engine, run, mut train) = ready(&sample, config, |_| {});
+        train.last_step = Some(12);
+        engine.send(Command::Train(Box::new(train))).unwrap();
+        until(&engine, |m| matches!(m.event, Event::Step(_)).then_some(()));
+        let live = scored(&engine, &ids, &[Arm::Base, Arm::Tuned]);
+        assert_eq!(live.iter().map(|s| s.arm).collect::<Vec<_>>(), [Arm::Base, Arm::Tuned]);
+        assert!(live.iter().all(|s| s.step.is_some_and(|step| step >= 1)), "{config}: it says at which step");
+        assert_eq!(end_of(&engine, TRAINING), (Outcome::Finished, String::new()));
+        assert_eq!(live[0].logprobs, printed(&sample, &ids, &["--model", model]), "{config}: the base arm is the model before training");
+
+        let workspace = Workspace::open(sample.root()).unwrap();
+        let files = ModelFiles::resolve(model, "main", &Search::from_env(workspace.root())).unwrap();
+        let checkpoint = run.folder.join("checkpoints/step-000012");
+        let tuned = Some(Tuned::of(run.manifest.config.method, &checkpoint));
+        engine.send(Command::Load(Load { job: 1, files, precision: Precision::F32, tuned })).unwrap();
+        until(&engine, |m| matches!(m.event, Event::Loaded(_)).then_some(()));
+        let after = scored(&engine, &ids, &[Arm::Base, Arm::Tuned]);
+        assert_eq!(after[0].logprobs, live[0].logprobs, "{config}");
+        assert_ne!(after[1].logprobs, after[0].logprobs, "{config}");
+        assert_eq!(after[1].step, None);
+        let checkpoint = checkpoint.to_str().unwrap();
+        let of_checkpoint = if config == "lora" { vec!["--model", model, "--adapter", checkpoint] } else { vec!["--model", checkpoint] };
+        assert_eq!(after[1].logprobs, printed(&sample, &ids, &of_checkpoint), "{config}");
+    }
 }
 
 #[test]

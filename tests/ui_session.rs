@@ -11,7 +11,7 @@ use voicetune::pairs::{self, Pair, Status};
 use voicetune::review::verdict::{self, Outcome, Score};
 use voicetune::run::log::History;
 use voicetune::run::protocol::Outcome as Ending;
-use voicetune::run::{Run, outputs};
+use voicetune::run::{Run, outputs, scores};
 
 #[path = "ui_support/pty.rs"]
 mod pty;
@@ -105,7 +105,7 @@ fn a_pair_is_made_a_model_trained_read_and_rated() {
     pty.press("g");
     pty.wait_until("two samples of each arm", LONG, |_| samples(run, "A") == [2, 2]);
     pty.wait_until("both texts, without names", SOON, |screen| {
-        screen.contains("= tie   0 all bad   r rubric   c comment") && screen.contains("blind") && !screen.contains("llama-tuned")
+        screen.contains("R rank   = tie   0 all bad   r rubric   c comment") && screen.contains("blind") && !screen.contains("llama-tuned")
     });
     pty.press("w");
     pty.wait_for("gives the verdict", SOON);
@@ -129,6 +129,45 @@ fn a_pair_is_made_a_model_trained_read_and_rated() {
     let first = &reading.shown[0].arm;
     assert_eq!(reading.outcome, Outcome::Best(vec![first.clone()]));
     assert_eq!(reading.scores[first].values().copied().collect::<Vec<_>>(), [Score::new(4).unwrap()]);
+
+    // The text in shades, scored by both arms and kept.
+    pty.press("u");
+    pty.wait_for("else likeliest", LONG);
+    assert!(pty.has("nats a token") && pty.has("fine-tuned"), "{}", pty.text());
+    // The worker writes them while they are shown.
+    pty.wait_until("the scores, kept", SOON, |_| !scores::read(run, "A").unwrap().is_empty());
+    let kept = scores::read(run, "A").unwrap();
+    assert_eq!((kept.len(), kept[0].base.logprobs.len() + 1), (1, kept[0].ids.len()));
+    pty.press("v");
+    pty.wait_for("less surprised, by nats", SOON);
+    pty.press("u");
+    // Nothing was drawn at the next temperature; one arm at all of them.
+    pty.press("}");
+    pty.wait_for("at temperature 1.2 yet", SOON);
+    pty.press("{");
+    pty.wait_for("at 0.8", SOON);
+    pty.press("t");
+    pty.wait_for("at 0.5", SOON);
+    assert!(pty.has("3 temperatures"), "{}", pty.text());
+    pty.press("g");
+    pty.wait_until("two samples more at 0.5 and at 1.2", LONG, |_| samples(run, "A").iter().sum::<usize>() == 8);
+    pty.press("t");
+    pty.wait_for("read blind", SOON);
+    // The second sample is blind again; both are ranked, the second pane first.
+    pty.press("]");
+    pty.wait_until("the second sample, without names", SOON, |screen| screen.contains("sample 2 of 2") && !screen.contains("llama-tuned"));
+    pty.press("R");
+    pty.wait_for("Ranking, the best first", SOON);
+    pty.press("2");
+    pty.wait_for("Pane 2 > …", SOON);
+    pty.press("1");
+    pty.wait_for("Pane 2 > Pane 1", SOON);
+    pty.press(ENTER);
+    pty.wait_for("read blind", SOON);
+    let verdicts = verdict::read(&folder.path().join("runs"), [name]);
+    let reading = &verdicts.verdicts[1].reading;
+    let order: Vec<_> = reading.arms().cloned().collect();
+    assert_eq!((&reading.outcome, reading.blind), (&Outcome::Ranking(vec![vec![order[1].clone()], vec![order[0].clone()]]), true));
 
     pty.press("q");
     assert_eq!(pty.wait(SOON), 0);

@@ -77,6 +77,12 @@ struct TrainArgs {
     /// Passes over the lengths.
     #[arg(long, default_value_t = 1, requires = "lengths")]
     epochs: u16,
+    /// What of the activations backward makes again: less memory, more time.
+    #[arg(long, value_enum, default_value_t = Again::Auto)]
+    recompute: Again,
+    /// Dropout on the adapters' input.
+    #[arg(long, default_value_t = 0.0, value_name = "P")]
+    dropout: f64,
     /// Steps that are timed, after two that are not.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "lengths")]
     steps: u16,
@@ -98,6 +104,25 @@ struct GenerateArgs {
     /// 1: the model as it is; 2: base and tuned together, over one copy of the weights.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
     arms: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Again {
+    Auto,
+    None,
+    Mlp,
+    Block,
+}
+
+impl From<Again> for Recompute {
+    fn from(again: Again) -> Self {
+        match again {
+            Again::Auto => Recompute::Auto,
+            Again::None => Recompute::None,
+            Again::Mlp => Recompute::Mlp,
+            Again::Block => Recompute::Block,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -173,7 +198,7 @@ fn print(report: &impl Serialize, json: bool, words: impl Fn() -> String) -> Res
 }
 
 impl Shape {
-    fn build(&self, for_training: bool) -> Result<(Model, SetUp)> {
+    fn build(&self, for_training: bool, dropout: f64) -> Result<(Model, SetUp)> {
         let spec = Spec::named(&self.shape).with_context(|| format!("no shape `{}`; there are {}", self.shape, SHAPES.join(", ")))?;
         let device = device::open(if self.cpu { device::Want::Cpu } else { device::Want::Auto })?;
         let mut model = Model::random(&spec, &device, self.precision.into(), 1)?;
@@ -184,7 +209,7 @@ impl Shape {
                     Spec::Gpt2(_) => &["c_attn", "c_proj", "c_fc"],
                 };
                 let targets = targets.iter().map(ToString::to_string).collect();
-                model.add_lora(&Lora { rank: self.rank.into(), alpha: 2.0 * f64::from(self.rank), dropout: 0.0, targets }, 2)?;
+                model.add_lora(&Lora { rank: self.rank.into(), alpha: 2.0 * f64::from(self.rank), dropout, targets }, 2)?;
             }
             Method::Full if for_training => model.train_full()?,
             Method::Full => {}
@@ -201,7 +226,7 @@ impl Shape {
 }
 
 fn train(args: &TrainArgs) -> Result<TrainReport> {
-    let (mut model, set_up) = args.shape.build(true)?;
+    let (mut model, set_up) = args.shape.build(true, args.dropout)?;
     let device = model.device().clone();
     let (context, vocab) = (model.spec().context(), model.spec().vocab());
     let steps: Vec<Batch> = match &args.lengths {
@@ -223,7 +248,7 @@ fn train(args: &TrainArgs) -> Result<TrainReport> {
     };
     let mut optimizer = AdamW::new(&config, &model)?;
     let mut step = |batch: &Batch, n: usize| -> Result<f64> {
-        let key = StepKey { seed: 1, step: n as u64, micro: 0, recompute: Recompute::Auto };
+        let key = StepKey { seed: 1, step: n as u64, micro: 0, recompute: args.recompute.into() };
         let loss = model.accumulate(batch, 1.0 / batch.trained_tokens() as f64, key)?;
         optimizer.step(&mut model, config.learning_rate, 1.0)?;
         Ok(loss.mean())
@@ -257,7 +282,7 @@ fn train(args: &TrainArgs) -> Result<TrainReport> {
 }
 
 fn generation(args: &GenerateArgs) -> Result<GenerateReport> {
-    let (mut model, mut set_up) = args.shape.build(false)?;
+    let (mut model, mut set_up) = args.shape.build(false, 0.0)?;
     if args.arms == 2 && args.shape.method == Method::Full {
         bail!("--arms 2 needs --method lora: two fully trained models share no weights");
     }

@@ -1,5 +1,7 @@
 //! `voicetune check`: what is wrong with the workspace's pairs and configs.
 
+mod tracked;
+
 use std::io::Write;
 use std::path::Path;
 
@@ -11,6 +13,7 @@ use crate::config::{Config, ConfigError, Templates, Workspace};
 use crate::dataset::{Measured, budgets};
 use crate::pairs::{self, Balance, Budget, Finding, Level, Pair, Problem, Rule};
 use crate::run::prepare::find_model;
+use crate::ui::prose::visible_lines;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Only pairs with `status: ready` are looked at, for only they are trained on.
@@ -52,6 +55,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
     let (configs, broken) = training_configs(args, workspace)?;
     findings.extend(broken);
     findings.extend(pairs::lint(&pairs));
+    findings.extend(tracked::findings(workspace));
     // Broken templates are among the findings already, and nothing can be counted without them.
     let budgets = match workspace.templates() {
         Ok(templates) => {
@@ -154,7 +158,7 @@ fn readable(report: &Report, balance: &Balance, coloured: bool) -> String {
     let mut out = String::new();
     for finding in &report.findings {
         let about = finding.pair.as_ref().filter(|_| finding.rule != Rule::File).map(|id| format!("{id}: ")).unwrap_or_default();
-        out.push_str(&format!("{} {about}{}\n", label(finding.level, coloured), finding.message));
+        out.push_str(&format!("{} {}\n", label(finding.level, coloured), visible_lines(&format!("{about}{}", finding.message))));
     }
     if !report.findings.is_empty() {
         out.push('\n');

@@ -7,7 +7,8 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use super::progress::Progress;
-use super::train::{conclude, follow, preflight, wait_for_model};
+use super::show::Show;
+use super::train::{conclude, preflight, wait_for_model};
 use super::{Outcome, interrupt};
 use crate::config::{Canary, Method, Workspace};
 use crate::dataset::{Encoder, Part, Tokenizer, TokenizerFiles};
@@ -136,16 +137,23 @@ impl Demo<'_> {
         let config = self.workspace.config(config)?;
         let prepared = Prepared::new(self.workspace, config, self.workspace.templates()?, None)?;
         let steps = prepared.steps();
-        eprintln!("{}\n", report::heading(&format!("{}: {}", prepared.config.name, purpose(prepared.config.method))));
-        preflight(&prepared, self.workspace, None)?;
+        say!("{}\n", report::heading(&format!("{}: {}", prepared.config.name, purpose(prepared.config.method))));
+        preflight(&prepared, self.workspace, None, false)?;
         let job = self.job();
         self.engine.send(Command::Load(prepared.load(job)))?;
         let loaded = wait_for_model(&self.engine)?;
         let run = prepared.create_run(&self.workspace.runs(), name, &loaded.device, None)?;
-        eprintln!("run         {} on {}", run.folder.display(), loaded.device);
+        say!("run         {} on {}", run.folder.display(), loaded.device);
         let job = self.job();
         self.engine.send(Command::Train(Box::new(prepared.train(job, &run))))?;
-        let ended = follow(&self.engine, 0, steps, false)?;
+        let mut show = Show::new(None, false);
+        let ended = loop {
+            let event = self.engine.next()?.event;
+            show.event(&event, false)?;
+            if let Event::Ended(ended) = event {
+                break ended;
+            }
+        };
         if conclude(&run, ended, steps, steps)? == Outcome::Problems {
             return Ok(Outcome::Problems);
         }

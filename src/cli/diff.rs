@@ -9,13 +9,17 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use super::{Outcome, style};
+use crate::config::Workspace;
+use crate::pairs;
+use crate::review::marks::{Asked, Copied, Marks, Trained};
 use crate::review::{Agreement, Alignment, Counts, Kind, Shares, Span, agreement, align};
+use crate::run::Run;
 use crate::ui::prose::visible;
 
 /// Show what a revision kept, cut, reworded and moved, sentence by sentence.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Signs: - cut, + new, ~ reworded, > moved.
+Signs: - cut, + new, ~ reworded, > moved; [=copied from a training pair=].
 
 With --json, one row a sentence; sentences that were merged or split are one row, whose spans cover all of them.
 Spans count Unicode scalar values, as Python's str does. The agreement's interval is that of kappa (95 %, bootstrap).
@@ -23,6 +27,7 @@ Spans count Unicode scalar values, as Python's str does. The agreement's interva
 Examples:
   voicetune diff draft.md essay.md
   voicetune diff draft.md output.md --author essay.md    with the model's agreement with your own cuts
+  voicetune diff draft.md output.md --run all            with what stands, word for word, in the pairs that run was trained on
   pbpaste | voicetune diff draft.md - --json")]
 pub struct Args {
     /// The draft: a UTF-8 text or Markdown file, or - for standard input
@@ -32,6 +37,9 @@ pub struct Args {
     /// The author's own finished text, to score the revision's cuts against
     #[arg(long, value_name = "FINISHED")]
     author: Option<PathBuf>,
+    /// Mark what the revision copied: spans of 8 or more words that stand in a pair this run was trained on
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -46,7 +54,8 @@ const SEED: u64 = 0;
 /// Columns where the output is no terminal.
 const PLAIN_WIDTH: usize = 100;
 
-pub fn run(args: &Args) -> Result<Outcome> {
+/// `workspace` is asked for with `--run` alone.
+pub fn run(args: &Args, workspace: &dyn Fn() -> Result<Workspace>) -> Result<Outcome> {
     let inputs = [Some(&args.draft), Some(&args.revision), args.author.as_ref()];
     if inputs.into_iter().flatten().filter(|path| is_stdin(path)).count() > 1 {
         let message = "standard input can be only one of the texts: give file names for the others\n";
@@ -55,13 +64,14 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let (draft, revision) = (read(&args.draft)?, read(&args.revision)?);
     let author = args.author.as_deref().map(read).transpose()?;
     let agreement = author.map(|author| agreement(&draft, &revision, &author, SEED));
+    let marks = args.run.as_deref().map(|run| marks(&workspace()?, run, &draft, &revision)).transpose()?;
     let alignment = align(&draft, &revision);
     let out = if args.json {
-        serde_json::to_string(&Report::new(&alignment, agreement))? + "\n"
+        serde_json::to_string(&Report::new(&alignment, agreement, marks))? + "\n"
     } else {
         let width = args.width.map_or_else(terminal_width, usize::from);
         let coloured = style::coloured(std::io::stdout().is_terminal());
-        view::render(&alignment, agreement.as_ref(), [&name(&args.draft), &name(&args.revision)], width, coloured)
+        view::render(&alignment, agreement.as_ref(), marks.as_ref(), [&name(&args.draft), &name(&args.revision)], width, coloured)
     };
     print(&out)?;
     Ok(Outcome::Done)
@@ -74,6 +84,8 @@ struct Report {
     shares: Shares,
     #[serde(skip_serializing_if = "Option::is_none")]
     agreement: Option<Agreement>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copied: Option<Vec<Copied>>,
 }
 
 #[derive(Serialize)]
@@ -84,15 +96,31 @@ struct ReportRow {
 }
 
 impl Report {
-    fn new(alignment: &Alignment, agreement: Option<Agreement>) -> Report {
+    fn new(alignment: &Alignment, agreement: Option<Agreement>, marks: Option<Marks>) -> Report {
         let ends = |span: Span| (span.start, span.end);
         let sentences = alignment.rows.iter().map(|row| ReportRow {
             kind: row.kind,
             draft: alignment.draft_span(row).map(ends),
             revision: alignment.revision_span(row).map(ends),
         });
-        Report { sentences: sentences.collect(), shares: Counts::of(alignment).shares(), agreement }
+        Report {
+            sentences: sentences.collect(),
+            shares: Counts::of(alignment).shares(),
+            agreement,
+            copied: marks.map(|marks| marks.copied),
+        }
     }
+}
+
+/// What the revision copied from the pairs that the run was trained on.
+fn marks(workspace: &Workspace, run: &str, draft: &str, revision: &str) -> Result<Marks> {
+    let run = Run::find(&workspace.runs(), run)?;
+    let (pairs, _) = pairs::load(&workspace.pairs());
+    let (trained, gone) = Trained::on(&run.manifest.data.train, &pairs);
+    if gone > 0 {
+        say!("note: {gone} of the run's training pairs are no longer there; what was copied from them is not found");
+    }
+    Ok(trained.marks(revision, &Asked::new(draft)))
 }
 
 fn is_stdin(path: &Path) -> bool {

@@ -10,6 +10,7 @@ use crate::config::{Workspace, yaml};
 use crate::dataset::{Dataset, Example, Left, Part, Shortened, Tokenizer};
 use crate::pairs::{self, Level, Pair, Status};
 use crate::run::prepare::find_model;
+use crate::ui::prose::visible_lines;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Trained text is bold and green, context is dim; without colours, trained text stands between ⟦ and ⟧.
@@ -40,7 +41,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
     let config = workspace.config(&args.config)?;
     let (pairs, problems) = pairs::load(&workspace.pairs());
     for problem in &problems {
-        eprintln!("{}: {problem}", problem.level.word());
+        say!("{}: {problem}", problem.level.word());
     }
     if let Some(id) = &args.pair {
         find(&pairs, id)?;
@@ -63,13 +64,13 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
         }
     }
     for left in set.left.iter().filter(|left| wanted(&left.pair)) {
-        eprintln!("{}", left_out(left));
+        say!("{}", left_out(left));
     }
     for short in set.shortened.iter().filter(|short| wanted(&short.pair)) {
-        eprintln!("{}: cut: {}", short.pair, fallen_off(short));
+        say!("{}: cut: {}", short.pair, fallen_off(short));
     }
     if args.pair.is_none() {
-        eprintln!("{}", summary(&set));
+        say!("{}", summary(&set));
     }
     let broken = problems.iter().any(|problem| problem.level == Level::Error);
     let missing = args.pair.is_some() && !set.left.is_empty() && set.left.iter().any(|left| wanted(&left.pair));
@@ -96,7 +97,7 @@ fn preview(example: &Example, tokenizer: &Tokenizer, colours: bool) -> Result<St
     let mut text = String::new();
     let mut from = 0;
     for run in example.mask.chunk_by(|a, b| a == b) {
-        let part = printable(&tokenizer.decode_with_specials(&example.ids[from..from + run.len()])?);
+        let part = visible_lines(&tokenizer.decode_with_specials(&example.ids[from..from + run.len()])?);
         let (open, close) = match (run[0] != 0, colours) {
             (true, true) => ("\x1b[1;32m", "\x1b[0m"),
             (false, true) => ("\x1b[2m", "\x1b[0m"),
@@ -107,11 +108,6 @@ fn preview(example: &Example, tokenizer: &Tokenizer, colours: bool) -> Result<St
         from += run.len();
     }
     Ok(text)
-}
-
-/// Prose may hold control characters, which a terminal would obey.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{FFFD}' } else { c }).collect()
 }
 
 fn token_lines(example: &Example, tokenizer: &Tokenizer) -> String {
@@ -188,11 +184,6 @@ mod tests {
         assert_eq!(lines.len(), example.ids.len());
         assert!(lines[0].ends_with(" 0 \"A\""), "{text}");
         assert!(lines[lines.len() - 1].ends_with("4091 1 \"<|endoftext|>\""), "{text}");
-    }
-
-    #[test]
-    fn control_characters_do_not_reach_the_terminal() {
-        assert_eq!(printable("a\x1b[31m\tb\nc\u{9b}"), "a\u{FFFD}[31m\tb\nc\u{FFFD}");
     }
 
     #[test]

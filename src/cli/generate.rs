@@ -1,31 +1,41 @@
 //! `voicetune generate`: draws samples from a run's model, or from a base model, for the canaries or a prompt of one's own.
 
-use std::io::Write;
+mod view;
+
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use serde::Serialize;
 
 use super::progress::Progress;
-use super::{Outcome, interrupt};
-use crate::config::{Config, Templates, Workspace};
+use super::{Outcome, interrupt, style};
+use crate::config::{self, Config, Temperature, Templates, Workspace};
 use crate::dataset::Encoder;
+use crate::pairs;
+use crate::review::marks::{Asked, Trained};
 use crate::run::checkpoint::{Checkpoint, Checkpoints};
 use crate::run::outputs::{Output, append};
 use crate::run::prepare::find_model;
 use crate::run::prompts::{Prompts, sampling_for, short_id};
 use crate::run::protocol::{self, Command, Event, Generate, Load, Prompt, Sample, Sampling, Tuned};
 use crate::run::{EngineHandle, Priority, Run, Want};
+use view::Marking;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Sample i of a prompt uses seed S + i in every arm. Both arms of a LoRA run are decoded in one batch.
 A run's samples are also kept in its outputs/ folder. Settings that are not given come from configs/sampling.yaml.
+
+What a sample copied, 8 or more words of a pair the run was trained on, is underlined on a terminal ([=...=] without colours) and named
+below it, with the names, places, years and numbers that seem to be invented.
 
 Exit status: 0 if every prompt was answered, 1 if one did not fit or the work was stopped.
 
 Examples:
   voicetune generate pocket-llama-lora
   voicetune generate pocket-llama-lora --arms tuned --prompt 'The last bus home.' --samples 2
+  voicetune generate pocket-llama-lora --prompt 'The last bus home.' --temperature 0.5,0.8,1.2
   voicetune generate --config llama-3.1-8b-lora --prompt-file topic.txt --json")]
 pub struct Args {
     /// A run: its folder, its name, or its name without the date (the latest one is taken)
@@ -60,9 +70,13 @@ pub struct Args {
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
 
-    /// 0 takes the likeliest token each time
-    #[arg(long, value_parser = at_least_zero)]
-    temperature: Option<f64>,
+    /// 0 takes the likeliest token each time; several (0.5,0.8,1.2) draw the same seeds at each of them
+    #[arg(long, value_name = "T", value_delimiter = ',', value_parser = at_least_zero)]
+    temperature: Option<Vec<f64>>,
+
+    /// Draw at each of the `temperatures` in configs/sampling.yaml
+    #[arg(long, conflicts_with = "temperature")]
+    all_temperatures: bool,
 
     /// Draw from the likeliest tokens that together have this probability; 1 turns it off
     #[arg(long, value_parser = probability)]
@@ -109,6 +123,8 @@ const SAMPLING: protocol::Job = 2;
 /// What answers: a run at a checkpoint, or a config's base model.
 struct Subject {
     run: Option<(Run, Checkpoint)>,
+    /// What the run was trained on, where samples are shown to be read: to name what they copied.
+    trained: Option<Trained>,
     config: Config,
     templates: Templates,
     revision: String,
@@ -121,12 +137,13 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
     let (files, spec, text) = find_model(workspace.root(), &config.model, &subject.revision)?;
     let settings = workspace.sampling()?;
     let sampling = overridden(sampling_for(&settings, &config.short_name()), args);
+    let temperatures = temperatures(args, &settings);
     let first = args.seed.unwrap_or(settings.seed);
     let seeds: Vec<u64> = (0..args.samples.unwrap_or(settings.samples as u64)).map(|i| first.wrapping_add(i)).collect();
     let encoder = Encoder::new(&text.tokenizer, config.format, &subject.templates)?;
     let (prompts, texts) = prompts(args, workspace, &encoder, sampling.max_new_tokens, spec.context())?;
     for note in &prompts.notes {
-        eprintln!("{note}");
+        say!("{note}");
     }
     if prompts.fitting.is_empty() {
         bail!("no prompt is left to answer");
@@ -141,11 +158,19 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
         tuned: if arms.contains(&protocol::Arm::Tuned) { tuned(&subject) } else { None },
     }))?;
     super::train::wait_for_model(&engine)?;
-    let total = prompts.fitting.len() * arms.len() * seeds.len();
-    let mut writer = Writer { args, subject: &subject, sampling, progress: Progress::new("sample", 0, total as u64), done: 0 };
-    for prompt in &prompts.fitting {
-        let job = Generate { job: SAMPLING, prompt: prompt.clone(), arms: arms.clone(), seeds: seeds.clone(), sampling };
-        engine.send(Command::Generate(job))?;
+    let total = prompts.fitting.len() * temperatures.len() * arms.len() * seeds.len();
+    let mut writer = Writer {
+        args,
+        subject: &subject,
+        sampling,
+        is_compared: temperatures.len() > 1,
+        progress: Progress::new("sample", 0, total as u64),
+        done: 0,
+    };
+    for (prompt, temperature) in prompts.fitting.iter().flat_map(|prompt| temperatures.iter().map(move |t| (prompt, t.get()))) {
+        writer.sampling.temperature = temperature;
+        let (arms, seeds, sampling) = (arms.clone(), seeds.clone(), writer.sampling);
+        engine.send(Command::Generate(Generate { job: SAMPLING, prompt: prompt.clone(), arms, seeds, sampling }))?;
         let text = texts.iter().find(|(id, _)| *id == prompt.id).map_or("", |(_, text)| text);
         if writer.follow(&engine, prompt, text)? == protocol::Outcome::Stopped {
             writer.progress.finish();
@@ -159,7 +184,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
 fn subject(args: &Args, workspace: &Workspace) -> Result<Subject> {
     if let Some(name) = &args.config {
         let config = workspace.config(name)?;
-        return Ok(Subject { run: None, templates: workspace.templates()?, revision: config.revision.clone(), config });
+        return Ok(Subject { run: None, trained: None, templates: workspace.templates()?, revision: config.revision.clone(), config });
     }
     let wanted = args.run.as_deref().context("a run is needed, or --config")?;
     let run = Run::find(&workspace.runs(), wanted)?;
@@ -169,7 +194,9 @@ fn subject(args: &Args, workspace: &Workspace) -> Result<Subject> {
         None => checkpoints.result()?,
     };
     let manifest = &run.manifest;
+    let trained = (!args.json).then(|| Trained::on(&manifest.data.train, &pairs::load(&workspace.pairs()).0).0);
     Ok(Subject {
+        trained,
         config: manifest.config.clone(),
         templates: manifest.templates.clone(),
         revision: manifest.model.commit.clone().unwrap_or_else(|| manifest.model.revision.clone()),
@@ -196,9 +223,26 @@ fn tuned(subject: &Subject) -> Option<Tuned> {
     Some(Tuned::of(subject.config.method, &checkpoint.path))
 }
 
+/// Each once, in the order in which they were given.
+fn temperatures(args: &Args, settings: &config::Sampling) -> Vec<Temperature> {
+    let given = match (&args.temperature, args.all_temperatures) {
+        (Some(given), _) => given.iter().copied().map(Temperature::new).collect(),
+        (None, true) => settings.temperatures.clone(),
+        (None, false) => vec![settings.temperature.into()],
+    };
+    let mut once = vec![];
+    for temperature in given {
+        if !once.contains(&temperature) {
+            once.push(temperature);
+        }
+    }
+    once
+}
+
+/// All but the temperature.
 fn overridden(from_file: Sampling, args: &Args) -> Sampling {
     Sampling {
-        temperature: args.temperature.unwrap_or(from_file.temperature),
+        temperature: from_file.temperature,
         top_p: args.top_p.unwrap_or(from_file.top_p),
         top_k: args.top_k.unwrap_or(from_file.top_k),
         repetition_penalty: args.repetition_penalty.unwrap_or(from_file.repetition_penalty),
@@ -237,11 +281,23 @@ fn prompts(
     }
 }
 
+/// A line of `--json`.
+#[derive(Serialize)]
+struct Drawn<'s> {
+    #[serde(flatten)]
+    sample: &'s Sample,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+}
+
 /// Takes the samples as they come: to standard output, and into the run's folder.
 struct Writer<'a> {
     args: &'a Args,
     subject: &'a Subject,
+    /// At the temperature that is being drawn at.
     sampling: Sampling,
+    /// Whether there are several temperatures, so that each sample says its own.
+    is_compared: bool,
     progress: Progress,
     done: u64,
 }
@@ -271,16 +327,15 @@ impl Writer<'_> {
         if let Some((run, checkpoint)) = &self.subject.run {
             append(&run.folder, &Output::new(&sample, prompt_text, checkpoint.step, self.sampling))?;
         }
+        let temperature = self.is_compared.then_some(self.sampling.temperature);
         let line = match self.args.json {
-            true => serde_json::to_string(&sample).context("a sample cannot be written as JSON")? + "\n",
-            false => format!(
-                "── {} · {} · sample {} (seed {})\n\n{}\n\n",
-                sample.prompt,
-                sample.arm,
-                sample.sample,
-                sample.seed,
-                sample.text.trim()
-            ),
+            true => serde_json::to_string(&Drawn { sample: &sample, temperature }).context("a sample cannot be written as JSON")? + "\n",
+            false => {
+                let marks = self.subject.trained.as_ref().map(|trained| trained.marks(&sample.text, &Asked::new(prompt_text)));
+                let is_terminal = std::io::stdout().is_terminal();
+                let marking = Marking::of(is_terminal, style::coloured(is_terminal));
+                view::sample(&sample, temperature, &marks.unwrap_or_default(), marking)
+            }
         };
         std::io::stdout().write_all(line.as_bytes()).context("cannot write to standard output")
     }

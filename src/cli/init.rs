@@ -27,7 +27,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Outcome> {
     let made = create(&args.dir)?;
     for path in &made {
-        eprintln!("made {}", path.display());
+        say!("made {}", path.display());
     }
     let mut out = std::io::stdout();
     out.write_all(next_steps(&args.dir, made.is_empty()).as_bytes()).context("cannot write to standard output")?;

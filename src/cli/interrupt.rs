@@ -22,16 +22,11 @@ pub fn quit_on_signal(commands: Sender<Command>) -> Result<()> {
 fn on_signal(commands: Sender<Command>, command: Command, consequence: &'static str) -> Result<()> {
     ctrlc::set_handler(move || {
         if STOPPING.swap(true, Ordering::SeqCst) {
-            eprintln!("left at once");
+            say!("left at once");
             std::process::exit(130); // 128 + SIGINT, as shells have it
         }
-        eprintln!("stopping: {consequence}; once more leaves at once");
+        say!("stopping: {consequence}; once more leaves at once");
         commands.send(command.clone()).ok(); // fails only where the thread has ended: nothing is left to stop
     })
     .context("Ctrl-C cannot be caught")
-}
-
-/// Whether a signal came.
-pub fn is_stopping() -> bool {
-    STOPPING.load(Ordering::SeqCst)
 }

@@ -1,6 +1,12 @@
 //! The command line: clap definitions, one thin function a subcommand.
 
+/// Prints a line to standard error. Nothing that a file, its name or a model put into it acts on the terminal.
+macro_rules! say {
+    ($($part:tt)*) => { $crate::cli::style::say(&format!($($part)*)) };
+}
+
 mod bench;
+mod canaries;
 mod check;
 mod completions;
 mod demo;
@@ -9,12 +15,17 @@ mod encode;
 mod generate;
 mod init;
 mod interrupt;
+mod link;
+mod offline;
 mod precision;
 mod progress;
 mod report;
 mod score;
+mod show;
+mod stop;
 mod style;
 mod train;
+mod watch;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -33,6 +44,10 @@ struct Args {
     #[arg(long, global = true, value_name = "DIR", env = "VOICETUNE_WORKSPACE")]
     workspace: Option<PathBuf>,
 
+    /// Refuse every connection to another machine, of this process and those it starts
+    #[arg(long, global = true, env = "VOICETUNE_OFFLINE", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
+    offline: bool,
+
     /// Without one, the interface opens
     #[command(subcommand)]
     command: Option<Command>,
@@ -50,18 +65,27 @@ enum Command {
     Encode(encode::Args),
     /// Fine-tune a model on the ready pairs, or go on with a run
     Train(Box<train::Args>),
+    /// Show how a run goes, live or as it was
+    Watch(watch::Args),
+    /// End the run that trains after its step, with a checkpoint
+    Stop(stop::Args),
     /// Draw samples from a run, base and fine-tuned side by side
     Generate(generate::Args),
-    /// Log-probabilities of a text's tokens under a model
+    /// Log-probabilities of a text's tokens under a model, or under both arms of a run
     Score(score::Args),
     /// Show what a revision kept, cut, reworded and moved, sentence by sentence
     Diff(diff::Args),
     /// Write what is known of a set of runs as one HTML page and one Markdown file
     Report(report::Args),
+    /// Show what each run's canaries say: scores, wins and picks of A, B and C, and the verdict with its rule
+    Canaries(canaries::Args),
     /// Measure speed and memory at a model's true shape
     Bench(bench::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
+    /// The process that trains, as the other commands start it
+    #[command(hide = true)]
+    Worker,
 }
 
 /// How a command ended when it did not fail: exit 0, or 1 where the work found problems.
@@ -81,13 +105,16 @@ pub fn main() -> ExitCode {
         Ok(Outcome::Problems) => ExitCode::from(1),
         Ok(Outcome::Usage) => ExitCode::from(2),
         Err(error) => {
-            eprintln!("{} {error:#}", style::error_prefix());
+            style::fail(&format!("{error:#}"));
             ExitCode::from(1)
         }
     }
 }
 
 fn dispatch(args: Args) -> Result<Outcome> {
+    if args.offline {
+        offline::enforce()?;
+    }
     let workspace = || Workspace::find(args.workspace.as_deref());
     let Some(command) = &args.command else { return open_interface(&workspace) };
     match command {
@@ -97,18 +124,26 @@ fn dispatch(args: Args) -> Result<Outcome> {
         Command::Check(args) => check::run(args, &workspace()?),
         Command::Encode(args) => encode::run(args, &workspace()?),
         Command::Train(args) => train::run(args, &workspace()?),
+        Command::Watch(args) => watch::run(args, &workspace()?),
+        Command::Stop(args) => stop::run(args, &workspace()?),
         Command::Generate(args) => generate::run(args, &workspace()?),
-        Command::Score(args) => score::run(args),
-        Command::Diff(args) => diff::run(args),
+        Command::Score(args) => score::run(args, &workspace),
+        Command::Diff(args) => diff::run(args, &workspace),
+        Command::Canaries(args) => canaries::run(args, &workspace()?),
         Command::Report(args) => report::run(args, &workspace()?),
         Command::Completions(args) => completions::run(args),
+        Command::Worker => crate::run::worker::main(&workspace()?).map(|()| Outcome::Done),
     }
 }
 
 /// The interface needs a terminal for both its keys and its screens.
 fn open_interface(workspace: &dyn Fn() -> Result<Workspace>) -> Result<Outcome> {
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        let names: Vec<String> = Args::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        let names: Vec<String> = Args::command()
+            .get_subcommands()
+            .filter(|command| !command.is_hide_set())
+            .map(|command| command.get_name().to_owned())
+            .collect();
         eprintln!(
             "{} the interface needs a terminal; without one, use a command: {}\n\nFor more, try `voicetune --help`.",
             style::error_prefix(),

@@ -47,7 +47,7 @@ impl Progress {
         }
         self.said = Some(now);
         let left = time_left(now - self.start, done - self.from, self.total.saturating_sub(done));
-        eprintln!("{} {done}/{}  {message}  {left}", self.unit, self.total);
+        say!("{} {done}/{}  {message}  {left}", self.unit, self.total);
     }
 
     /// One more of the total is done.
@@ -64,8 +64,8 @@ impl Progress {
     /// A line that stays, above the bar.
     pub fn note(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bar) => bar.suspend(|| say!("{line}")),
+            None => say!("{line}"),
         }
     }
 

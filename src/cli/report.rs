@@ -46,10 +46,12 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
     let rubric = workspace.rubric()?;
     // All they add is what each prompt is about.
     let canaries = workspace.canaries().unwrap_or_else(|error| {
-        eprintln!("note: {error}");
+        say!("note: {error}");
         vec![]
     });
-    let report = Report::of(&Sources { runs: &runs, pairs: &pairs, rubric: &rubric, canaries: &canaries, made: &now() })?;
+    let temperature = workspace.sampling()?.temperature.into();
+    let sources = Sources { runs: &runs, pairs: &pairs, rubric: &rubric, canaries: &canaries, temperature, made: &now() };
+    let report = Report::of(&sources)?;
     if args.json {
         println!("{}", serde_json::to_string(&report)?);
         return Ok(Outcome::Done);

@@ -1,4 +1,7 @@
-//! `voicetune score`: the log-probability of every token of a text under a model.
+//! `voicetune score`: the log-probability of every token of a text under a model, or under both arms of a run.
+
+mod of_run;
+mod shades;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,6 +11,7 @@ use serde::Serialize;
 
 use super::Outcome;
 use super::precision::Dtype;
+use crate::config::Workspace;
 use crate::dataset::{Tokenizer, TokenizerFiles};
 use crate::engine::device::{self, Want};
 use crate::engine::spec::Spec;
@@ -15,34 +19,65 @@ use crate::engine::{Arm, Model};
 use crate::hub::{ModelFiles, Search};
 
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("input").required(true), after_help = "logprobs[i] is the natural logarithm of p(ids[i+1] | ids[..=i]), so there is one fewer than there are ids.
+#[command(after_help = "logprobs[i] is the natural logarithm of p(ids[i+1] | ids[..=i]), so there is one fewer than there are ids.
 A text gets the tokens that the tokenizer puts before every text (Llama's BOS); ids are taken as they are.
+
+With a RUN, base and fine-tuned score a text given its prompt, as the run was trained: each of its held-out pairs, or the one that
+--pair or --prompt names. Surprisal is -ln p in nats; its mean is the loss on the text. What was scored is kept in the run's scores/
+folder and not computed again.
 
 Examples:
   voicetune score --model pocket:llama --text essay.txt
-  voicetune score --model models/tiny-llama --adapter runs/2026-11-22-first/checkpoints/step-000050 --ids 1,2,3 --json")]
+  voicetune score --model models/tiny-llama --adapter runs/2026-11-22-first/checkpoints/step-000050 --ids 1,2,3 --json
+  voicetune score pocket-llama-lora
+  voicetune score pocket-llama-lora --pair tier1/quiet-car --show difference
+  voicetune score pocket-llama-lora --prompt-file draft.md --text revision.md --show tokens")]
 pub struct Args {
+    /// A run, both of whose arms score: its folder, its name, or its name without the date
+    #[arg(value_name = "RUN", conflicts_with_all = ["model", "ids"])]
+    run: Option<String>,
+
     /// A model folder, pocket:llama or pocket:gpt2, or a hub id in the local cache
-    #[arg(long, value_name = "MODEL")]
-    model: String,
+    #[arg(long, value_name = "MODEL", required_unless_present = "run", conflicts_with_all = ["pair", "prompt", "prompt_file", "checkpoint", "show"])]
+    model: Option<String>,
 
     /// A PEFT adapter folder, applied to the model
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", requires = "model")]
     adapter: Option<PathBuf>,
 
     /// Score the text in this file
-    #[arg(long, value_name = "FILE", group = "input")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["ids", "run"])]
     text: Option<PathBuf>,
 
     /// Score these token ids
-    #[arg(long, value_name = "ID", value_delimiter = ',', group = "input")]
+    #[arg(long, value_name = "ID", value_delimiter = ',', conflicts_with = "text")]
     ids: Option<Vec<u32>>,
 
     /// The type the weights are kept and computed in
-    #[arg(long, default_value = "f32")]
+    #[arg(long, default_value = "f32", conflicts_with = "run")]
     dtype: Dtype,
 
-    /// Print {"ids": [...], "logprobs": [...]}
+    /// With a run: this pair's response (or, with --text, another answer to its prompt)
+    #[arg(long, value_name = "ID", requires = "run", conflicts_with_all = ["prompt", "prompt_file"])]
+    pair: Option<String>,
+
+    /// With a run: the prompt that the text answers
+    #[arg(long, value_name = "TEXT", requires_all = ["run", "text"], conflicts_with = "prompt_file")]
+    prompt: Option<String>,
+
+    /// With a run: the file with the prompt that the text answers
+    #[arg(long, value_name = "FILE", requires_all = ["run", "text"])]
+    prompt_file: Option<PathBuf>,
+
+    /// With a run: its checkpoint of this step [default: the run's result]
+    #[arg(long, value_name = "STEP", requires = "run")]
+    checkpoint: Option<usize>,
+
+    /// With a run: the text in shades of surprisal, or every token with its figures
+    #[arg(long, value_name = "WHAT", requires = "run", conflicts_with = "json")]
+    show: Option<shades::Show>,
+
+    /// Print {"ids": [...], "logprobs": [...]}; with a run, one such object a text, with more in it
     #[arg(long)]
     json: bool,
 }
@@ -53,9 +88,17 @@ struct Score {
     logprobs: Vec<f32>,
 }
 
-pub fn run(args: &Args) -> Result<Outcome> {
-    let files = ModelFiles::resolve(&args.model, "main", &Search::from_env(Path::new("")))?;
-    let spec = Spec::parse(&files.config_json()?).with_context(|| format!("{}: its config.json", args.model))?;
+pub fn run(args: &Args, workspace: &dyn Fn() -> Result<Workspace>) -> Result<Outcome> {
+    match (&args.run, &args.model) {
+        (Some(run), _) => of_run::run(args, run, &workspace()?),
+        (None, Some(model)) => of_model(args, model),
+        (None, None) => bail!("name a run, or give --model"),
+    }
+}
+
+fn of_model(args: &Args, name: &str) -> Result<Outcome> {
+    let files = ModelFiles::resolve(name, "main", &Search::from_env(Path::new("")))?;
+    let spec = Spec::parse(&files.config_json()?).with_context(|| format!("{name}: its config.json"))?;
     let ids = match (&args.text, &args.ids) {
         (Some(path), _) => {
             let content = std::fs::read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
@@ -64,10 +107,10 @@ pub fn run(args: &Args) -> Result<Outcome> {
         (None, Some(ids)) => ids.clone(),
         (None, None) => bail!("give --text or --ids"),
     };
-    check_ids(&ids, spec.context(), spec.vocab(), &args.model)?;
+    check_ids(&ids, spec.context(), spec.vocab(), name)?;
     let device = device::open(Want::Auto)?;
     let mut model = Model::load(&spec, &files.weights()?, &device, args.dtype.into())
-        .with_context(|| format!("{}: its weights cannot be loaded", args.model))?;
+        .with_context(|| format!("{name}: its weights cannot be loaded"))?;
     let arm = match &args.adapter {
         Some(folder) => {
             model.load_adapter(folder, 0.0).with_context(|| format!("{}: the adapter cannot be loaded", folder.display()))?;

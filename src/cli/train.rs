@@ -1,23 +1,32 @@
 //! `voicetune train`: makes a run, or goes on with one, and shows how it goes.
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::path::{PathBuf, absolute};
 
 use anyhow::{Context, Result, bail};
+use serde_json::json;
 
-use super::progress::Progress;
+use super::Outcome;
+use super::link::{Happening, Link, Signal};
+use super::show::Show;
 use super::style::counted;
-use super::{Outcome, interrupt};
+use super::watch::{LOOK, Watch, died};
 use crate::config::{Method, Workspace};
 use crate::run::checkpoint::Checkpoints;
 use crate::run::journal::duration;
+use crate::run::log::History;
 use crate::run::preflight::{self, Preflight};
 use crate::run::prepare::Prepared;
-use crate::run::protocol::{self, Command, Ended, Event, Loaded, Step, Train};
-use crate::run::{EngineHandle, Priority, Run, Want, resume, survey};
+use crate::run::protocol::{self, Ended, Event, Loaded};
+use crate::run::summary::is_live;
+use crate::run::work::{Stage, Ticket, TrainOrder, TrainingState};
+use crate::run::worker::Request;
+use crate::run::{EngineHandle, Follow, Run, Want, resume, survey};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Ctrl-C finishes the step, writes a checkpoint and ends; a second one leaves at once.
+#[command(
+    after_help = "A worker trains, which needs no terminal: after a hang-up, or with --detach, the run goes on; `voicetune watch` and the
+interface show it again, `voicetune stop` ends it. Where another run is under way, this one waits for its end.
+Ctrl-C finishes the step, writes a checkpoint and ends; a second one leaves, and the worker does that alone.
 RUN is a run folder, its name, or its name without the date (the latest one is taken).
 
 Exit status: 0 if the run came to its end, 1 if it was stopped or failed.
@@ -26,7 +35,8 @@ Examples:
   voicetune train llama-3.1-8b-lora
   voicetune train pocket-llama-lora --run overfit --pairs tier1/quiet-car,tier2/quiet-car
   voicetune train --resume overfit
-  voicetune train gpt2-xl-full --json | jq 'select(.type == \"step\") | .loss'")]
+  voicetune train gpt2-xl-full --json | jq 'select(.type == \"step\") | .loss'"
+)]
 pub struct Args {
     /// A training config, by its name in configs/ or by path; with --resume, the run's own may be left out
     #[arg(value_name = "CONFIG", required_unless_present = "resume")]
@@ -56,17 +66,18 @@ pub struct Args {
     #[arg(long, value_name = "ID", value_delimiter = ',', conflicts_with = "resume")]
     pairs: Option<Vec<String>>,
 
-    /// Train inside this process (the only mode at present)
+    /// Leave as soon as the run trains, or waits for another one's end
+    #[arg(long, conflicts_with = "in_process")]
+    detach: bool,
+
+    /// Train inside this process: the run ends with it
     #[arg(long)]
     in_process: bool,
 
-    /// Print the lines of events.jsonl as they are written
+    /// Print the lines of events.jsonl as they are written; with --detach one object, with the run's folder
     #[arg(long)]
     json: bool,
 }
-
-const LOADING: protocol::Job = 1;
-const TRAINING: protocol::Job = 2;
 
 pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
     let resumed = args.resume.as_ref().map(|wanted| Run::find(&workspace.runs(), wanted)).transpose()?;
@@ -80,34 +91,177 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
     };
     let steps = prepared.steps();
     check_steps(args, resume_from, steps)?;
-    preflight(&prepared, workspace, args.max_steps.map(|n| n as usize))?;
+    let mut link = if args.in_process { None } else { Link::open(workspace)? };
+    let is_busy = link.as_ref().is_some_and(|link| !link.state.is_idle());
+    preflight(&prepared, workspace, args.max_steps.map(|n| n as usize), is_busy)?;
 
-    let engine = EngineHandle::spawn(Want::Auto, Priority::Normal)?;
-    interrupt::stop_on_signal(engine.commands(), TRAINING, "the step is finished and a checkpoint written")?;
-    engine.send(Command::Load(prepared.load(LOADING)))?;
-    let loaded = wait_for_model(&engine)?;
-    if interrupt::is_stopping() {
-        eprintln!("stopped before the first step: nothing was written");
-        return Ok(Outcome::Problems);
-    }
-    let run = match resumed {
-        Some(run) => run,
-        None => {
-            let name = args.name.clone().unwrap_or_else(|| prepared.config.name.clone());
-            prepared.create_run(&workspace.runs(), &name, &loaded.device, args.adapter_init.as_deref())?
+    let mut link = match link.take() {
+        Some(link) => link,
+        None if args.in_process => Link::in_process(workspace)?,
+        None => Link::open_or_start(workspace)?,
+    };
+    // What is logged from now on is of this order.
+    let follow = resumed.as_ref().map(caught_up).transpose()?;
+    link.catch_signals()?;
+    let ticket = link.order(order(args, &prepared, resumed.as_ref())?.into())?;
+    let mut training = Training { args, workspace, link, ticket, is_stopping: false };
+    let run = match training.wait_for_run()? {
+        Begun::Run(run) if args.detach => return training.leave_it(&run),
+        Begun::Run(run) => run,
+        Begun::Waiting => return training.leave_it_waiting(),
+        Begun::Cancelled => {
+            say!("stopped before the first step: nothing was trained");
+            return Ok(Outcome::Problems);
         }
     };
-    eprintln!("run         {} on {}", run.folder.display(), loaded.device);
-    let job = Train {
-        adapter_init: args.adapter_init.clone(),
-        resume_from,
-        last_step: args.max_steps.map(|n| n as usize),
-        ..prepared.train(TRAINING, &run)
-    };
-    let last_step = job.last_step.map_or(steps, |n| n.min(steps));
-    engine.send(Command::Train(Box::new(job)))?;
-    let ended = follow(&engine, resume_from, last_step, args.json)?;
+    say!("run         {}", run.folder.display());
+    let ended = training.follow(&run, follow)?;
+    let last_step = args.max_steps.map_or(steps, |n| (n as usize).min(steps));
     conclude(&run, ended, last_step, steps)
+}
+
+fn order(args: &Args, prepared: &Prepared, resumed: Option<&Run>) -> Result<TrainOrder> {
+    let name = args.name.clone().unwrap_or_else(|| prepared.config.name.clone());
+    // The worker has a current folder of its own.
+    let whole = |path: &PathBuf| absolute(path).with_context(|| format!("{}: its path cannot be told", path.display()));
+    Ok(TrainOrder {
+        only: args.pairs.clone(),
+        resume: resumed.map(|run| whole(&run.folder)).transpose()?,
+        force: args.force,
+        adapter_init: args.adapter_init.as_ref().map(whole).transpose()?,
+        last_step: args.max_steps.map(|n| n as usize),
+        ..TrainOrder::new(prepared.config.clone(), name)
+    })
+}
+
+/// A run's log, read to its end.
+fn caught_up(run: &Run) -> Result<Follow> {
+    let mut follow = Follow::new(&run.folder);
+    follow.poll()?;
+    Ok(follow)
+}
+
+/// What became of an order.
+enum Begun {
+    Run(Box<Run>),
+    /// It waits, and with `--detach` is left to that.
+    Waiting,
+    /// It was stopped before.
+    Cancelled,
+}
+
+/// The order as it is carried out.
+struct Training<'a> {
+    args: &'a Args,
+    workspace: &'a Workspace,
+    link: Link,
+    ticket: Ticket,
+    is_stopping: bool,
+}
+
+impl Training<'_> {
+    /// What the worker says of this order, once it is under way.
+    fn state(&self) -> Option<&TrainingState> {
+        self.link.state.training.as_ref().filter(|training| training.ticket == self.ticket)
+    }
+
+    /// Waits until the run's folder is there and it trains.
+    fn wait_for_run(&mut self) -> Result<Begun> {
+        let mut has_said = false;
+        loop {
+            match self.state() {
+                Some(TrainingState { stage: Stage::Ended, outcome: None, error: Some(error), .. }) => bail!("{error}"),
+                Some(TrainingState { stage: Stage::Ended, is_cancelled: true, .. }) => return Ok(Begun::Cancelled),
+                Some(TrainingState { stage: Stage::Training | Stage::Stopping | Stage::Ended, run: Some(run), .. }) => {
+                    return Ok(Begun::Run(Box::new(Run::open(run)?)));
+                }
+                Some(_) => {}
+                None if !self.link.state.queue.iter().any(|waiting| waiting.ticket == self.ticket) => {
+                    bail!("the order was taken out of the queue by another viewer");
+                }
+                None if self.args.detach => return Ok(Begun::Waiting),
+                None if !has_said => {
+                    let first = self.link.state.under_way().map_or("what is under way".into(), |training| training.order.name.clone());
+                    say!("waiting     until {first} has ended");
+                    has_said = true;
+                }
+                None => {}
+            }
+            if !self.link.is_open {
+                bail!("{}; nothing was trained", died(self.workspace, None));
+            }
+            self.take_next()?;
+        }
+    }
+
+    /// Shows the run until its end.
+    fn follow(&mut self, run: &Run, follow: Option<Follow>) -> Result<Ended> {
+        let show = Show::new(self.args.max_steps.map(|n| n as usize), self.args.json);
+        let mut watch = Watch::new(follow.unwrap_or_else(|| Follow::new(&run.folder)), show);
+        loop {
+            // Asked for before the log is read: what is logged before the end is not missed.
+            let ended = self.state().filter(|training| training.stage == Stage::Ended).map(|t| (t.outcome, t.error.clone()));
+            let is_lost = !self.link.is_open && !is_live(&run.folder);
+            if let Some(ended) = watch.look()? {
+                return Ok(ended);
+            }
+            if let Some((outcome, error)) = ended {
+                // The log could not take it (a full disk), or the run was stopped before it began.
+                let otherwise = if error.is_some() { protocol::Outcome::Failed } else { protocol::Outcome::Stopped };
+                return Ok(Ended::now(outcome.unwrap_or(otherwise), error));
+            }
+            if is_lost {
+                watch.finish();
+                bail!("{}: {}", run.folder_name(), died(self.workspace, Some(run)));
+            }
+            self.take_next()?;
+        }
+    }
+
+    fn take_next(&mut self) -> Result<()> {
+        match self.link.next(Some(LOOK))? {
+            Some(Happening::Signal(Signal::HangUp)) if !self.link.is_in_process() => std::process::exit(129), // the worker goes on
+            Some(Happening::Signal(_)) if self.is_stopping => {
+                match self.link.is_in_process() {
+                    true => say!("left at once"),
+                    false => say!("left; the worker finishes the step, writes a checkpoint and ends the run"),
+                }
+                std::process::exit(130); // 128 + SIGINT, as shells have it
+            }
+            Some(Happening::Signal(_)) => {
+                self.is_stopping = true;
+                say!("stopping: the step is finished and a checkpoint written; once more leaves at once");
+                // Where the worker is gone, that is about to be seen.
+                self.link.ask(&Request::Stop { ticket: self.ticket }).ok();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn leave_it(&self, run: &Run) -> Result<Outcome> {
+        let name = run.folder_name();
+        if let Some(TrainingState { error: Some(error), .. }) = self.state() {
+            bail!("{name}: {error}");
+        }
+        match self.args.json {
+            true => println!("{}", json!({"run": run.folder, "state": "training"})),
+            false => {
+                say!("run         {}", run.folder.display());
+                say!("            trains without a terminal; `voicetune watch {name}` shows it, `voicetune stop {name}` ends it");
+            }
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn leave_it_waiting(&self) -> Result<Outcome> {
+        let ahead = 1 + self.link.state.queue.iter().take_while(|waiting| waiting.ticket != self.ticket).count();
+        match self.args.json {
+            true => println!("{}", json!({"run": null, "state": "waiting", "ahead": ahead})),
+            false => say!("queued      behind {}; the interface shows the queue", counted(ahead, "order")),
+        }
+        Ok(Outcome::Done)
+    }
 }
 
 fn fresh(args: &Args, workspace: &Workspace) -> Result<Prepared> {
@@ -142,13 +296,15 @@ fn check_steps(args: &Args, resume_from: usize, steps: usize) -> Result<()> {
     }
 }
 
-/// Says what will happen, in words; fails where it cannot.
-pub(super) fn preflight(prepared: &Prepared, workspace: &Workspace, last_step: Option<usize>) -> Result<()> {
+/// Says what will happen, in words; fails where it cannot. While another run is under way, memory that it holds now is no reason.
+pub(super) fn preflight(prepared: &Prepared, workspace: &Workspace, last_step: Option<usize>, is_busy: bool) -> Result<()> {
     let found = Preflight::of(prepared, &survey(Want::Auto)?, &workspace.runs(), last_step);
     for line in found.lines() {
-        eprintln!("{line}");
+        say!("{line}");
     }
-    match found.findings.iter().find(|finding| finding.level == preflight::Level::Blocker) {
+    let counts =
+        |finding: &&preflight::Finding| finding.level == preflight::Level::Blocker && !(is_busy && finding.fact.topic() == "memory");
+    match found.findings.iter().find(counts) {
         Some(blocker) => bail!("{}: {}", blocker.fact.topic(), blocker.fact.words().join("; ")),
         None => Ok(()),
     }
@@ -162,67 +318,29 @@ pub(super) fn wait_for_model(engine: &EngineHandle) -> Result<Loaded> {
     }
 }
 
-/// Shows the run's events until its end.
-pub(super) fn follow(engine: &EngineHandle, from: usize, last: usize, json: bool) -> Result<Ended> {
-    let mut progress = Progress::new("step", from as u64, last as u64);
-    loop {
-        let event = engine.next()?.event;
-        if json && event.is_logged() {
-            let mut line = serde_json::to_string(&event).context("an event cannot be written as JSON")?;
-            line.push('\n');
-            // A closed pipe ends the listing, not the training.
-            std::io::stdout().write_all(line.as_bytes()).ok();
-        }
-        match event {
-            Event::Started(_) if from > 0 => progress.note(&format!("resumed     after step {from}")),
-            Event::Step(step) => progress.set(step.step as u64, &in_words(&step)),
-            Event::Eval(e) => progress.note(&format!("step {}: validation loss {:.4}", e.step, e.loss)),
-            Event::Saved(s) => progress.note(&format!("step {}: saved {}", s.step, s.checkpoint)),
-            Event::Sample(s) => progress.note(&format!("step {}: canary {}: {}", s.step.unwrap_or(0), s.prompt, first_line(&s.text))),
-            Event::Ended(ended) => {
-                progress.finish();
-                return Ok(ended);
-            }
-            Event::Started(_) | Event::Loaded(_) | Event::Text(_) => {}
-        }
-    }
-}
-
-fn in_words(step: &Step) -> String {
-    format!("epoch {}  loss {:.4}  {:.0} tokens/s", step.epoch, step.loss, step.tokens_per_s)
-}
-
-fn first_line(text: &str) -> String {
-    const SHOWN: usize = 80;
-    let line = text.trim().lines().next().unwrap_or_default();
-    let short: String = line.chars().take(SHOWN).collect();
-    if short.len() < line.len() { short + "…" } else { short }
-}
-
 pub(super) fn conclude(run: &Run, ended: Ended, last_step: usize, steps: usize) -> Result<Outcome> {
     let name = run.folder_name();
     let checkpoints = Checkpoints::of(&run.folder);
     let resume = format!("`voicetune train --resume {name}` goes on");
     match ended.outcome {
         protocol::Outcome::Failed => {
-            let saved = checkpoints.list()?.last().map_or(String::new(), |c| format!(" ({resume} at step {})", c.step));
-            bail!("{name}: {}{saved}", ended.error.unwrap_or_default())
+            bail!("{name}: {}", ended.error.unwrap_or_default())
         }
         protocol::Outcome::Stopped => {
             match checkpoints.list()?.last() {
-                Some(checkpoint) => eprintln!("stopped after step {}; {resume}", checkpoint.step),
-                None => eprintln!("stopped before the first step was done: there is no checkpoint, so start again"),
+                Some(checkpoint) => say!("stopped after step {}; {resume}", checkpoint.step),
+                None => say!("stopped before the first step was done: there is no checkpoint, so start again"),
             }
             Ok(Outcome::Problems)
         }
         protocol::Outcome::Finished => {
             if let Some(error) = ended.error {
-                eprintln!("note: {error}");
+                say!("note: {error}");
             }
-            let seconds = crate::run::log::History::read(&run.folder)?.steps.iter().map(|s| s.ms).sum::<f64>() / 1000.0;
-            eprintln!("finished    {last_step} steps in {}; result: {}", duration(seconds), checkpoints.result()?.path.display());
+            let seconds = History::read(&run.folder)?.steps.iter().map(|s| s.ms).sum::<f64>() / 1000.0;
+            say!("finished    {last_step} steps in {}; result: {}", duration(seconds), checkpoints.result()?.path.display());
             if last_step < steps {
-                eprintln!("            still to do: {}; {resume}", counted(steps - last_step, "step"));
+                say!("            still to do: {}; {resume}", counted(steps - last_step, "step"));
             }
             Ok(Outcome::Done)
         }

@@ -23,7 +23,7 @@ struct File {
     canaries: Vec<serde_yaml::Spanned<Canary>>,
 }
 
-pub(super) fn parse(text: &str) -> Result<Vec<Canary>, Fault> {
+pub fn parse(text: &str) -> Result<Vec<Canary>, Fault> {
     let file: File = yaml::parse(text)?;
     if file.canaries.is_empty() {
         return Err(Fault { line: None, message: "there is no canary; add one: `- {id: A, about: …, long: false, prompt: …}`".into() });

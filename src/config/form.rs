@@ -61,7 +61,7 @@ const KEYS: &[(&str, Kind)] = &[
     ("accumulate", Kind::Whole),
     ("max_tokens", Kind::Whole),
     ("overlong", Kind::Word(&["cut_at_paragraph", "skip"])),
-    ("recompute", Kind::Word(&["auto", "none", "block"])),
+    ("recompute", Kind::Word(&["auto", "none", "mlp", "block"])),
     ("clip_grad_norm", Kind::Number),
     ("seed", Kind::Whole),
     ("validation.fraction", Kind::Number),
@@ -70,6 +70,7 @@ const KEYS: &[(&str, Kind)] = &[
     ("sample_every", Kind::WordOrSteps(&["epoch", "never"])),
     ("checkpoint_every", Kind::Whole),
     ("keep_best", Kind::Word(&["validation", "last"])),
+    ("keep_checkpoints", Kind::Whole),
 ];
 
 /// The shipped config whose comments explain the keys; every key has its default there.
@@ -342,7 +343,7 @@ mod tests {
     fn what_the_parser_refuses_is_refused_in_its_words() {
         let (config, _) = config("pocket-gpt2-full");
         let check = |key: &str, text: &str, expected: &str| assert_eq!(with(&config, key, text), Err(expected.to_owned()), "{key}");
-        check("epochs", "0", "`epochs` must be 1 or more, not 0");
+        check("epochs", "0", "`epochs` must be from 1 to 100,000, not 0");
         check("epochs", "three", "`epochs: three`: expected a whole number, 0 or above");
         check("epochs", "", "`epochs:`: expected a whole number, 0 or above");
         check("lora.dropout", "1", "`lora.dropout` must be from 0 to below 1, not 1.0");

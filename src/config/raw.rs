@@ -22,6 +22,18 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, ConfigError> {
     yaml::parse::<RawConfig>(text).and_then(|raw| raw.resolve(name)).map_err(|fault| ConfigError::new(file, fault))
 }
 
+/// Holds a config that was not read from a config file, such as a manifest's, to the limits of one that was.
+pub fn check(config: &Config) -> Result<(), Fault> {
+    let faulty = |message: String| Fault { line: None, message };
+    let mut keys = serde_json::to_value(config).map_err(|error| faulty(error.to_string()))?;
+    if let Some(keys) = keys.as_object_mut() {
+        keys.remove("name");
+    }
+    // JSON is YAML.
+    let again = yaml::parse::<RawConfig>(&keys.to_string())?.resolve(config.name.clone())?;
+    if again == *config { Ok(()) } else { Err(faulty("the config holds values that voicetune does not write".into())) }
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RawConfig {
@@ -46,6 +58,7 @@ struct RawConfig {
     sample_every: Given<Every>,
     checkpoint_every: Given<usize>,
     keep_best: Given<KeepBest>,
+    keep_checkpoints: Given<usize>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -96,11 +109,11 @@ impl RawConfig {
             base_precision: self.base_precision.or(Precision::Bf16),
             optimizer: self.optimizer.resolve()?,
             schedule: self.schedule.resolve(),
-            epochs: self.epochs.within("epochs", 3, ONE_OR_MORE, at_least_one)?,
-            batch: self.batch.within("batch", 1, ONE_OR_MORE, at_least_one)?,
-            accumulate: self.accumulate.within("accumulate", 1, ONE_OR_MORE, at_least_one)?,
+            epochs: self.epochs.within("epochs", 3, "from 1 to 100,000", |n| (1..=100_000).contains(n))?,
+            batch: self.batch.within("batch", 1, "from 1 to 65,536", |n| (1..=65_536).contains(n))?,
+            accumulate: self.accumulate.within("accumulate", 1, "from 1 to 65,536", |n| (1..=65_536).contains(n))?,
             // One token predicts the next, so a single one trains nothing.
-            max_tokens: self.max_tokens.within("max_tokens", 2048, "2 or more", |&n| n >= 2)?,
+            max_tokens: self.max_tokens.within("max_tokens", 2048, "from 2 to 16,777,216", |n| (2..=1 << 24).contains(n))?,
             overlong: self.overlong.or(Overlong::CutAtParagraph),
             recompute: self.recompute.or(Recompute::Auto),
             clip_grad_norm: self.clip_grad_norm.within("clip_grad_norm", 1.0, "0 (no clipping) or above", not_negative)?,
@@ -110,6 +123,8 @@ impl RawConfig {
             sample_every: self.sample_every.or(Every::Epoch),
             checkpoint_every: self.checkpoint_every.within("checkpoint_every", 50, ONE_OR_MORE, at_least_one)?,
             keep_best: self.keep_best.or(KeepBest::Validation),
+            // The last is what a run goes on from.
+            keep_checkpoints: self.keep_checkpoints.within("keep_checkpoints", 2, ONE_OR_MORE, at_least_one)?,
         })
     }
 
@@ -140,7 +155,7 @@ impl RawConfig {
 impl RawLora {
     fn resolve(self) -> Result<Lora, Fault> {
         Ok(Lora {
-            rank: self.rank.within("lora.rank", 16, ONE_OR_MORE, at_least_one)?,
+            rank: self.rank.within("lora.rank", 16, "from 1 to 65,536", |n| (1..=65_536).contains(n))?,
             alpha: self.alpha.within("lora.alpha", 32.0, ABOVE_ZERO, above_zero)?,
             dropout: self.dropout.within("lora.dropout", 0.05, "from 0 to below 1", share_below_one)?,
             targets: self.targets.within("lora.targets", all_linear_layers(), "a list of layer names, each once", |names| {

@@ -27,7 +27,7 @@ pub struct Dimension {
     pub long_only: bool,
 }
 
-pub(super) fn parse(text: &str) -> Result<Rubric, Fault> {
+pub fn parse(text: &str) -> Result<Rubric, Fault> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct File {

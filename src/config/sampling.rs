@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Temperature;
 use super::yaml::{self, Fault, Given};
 
 /// Sampling settings, applied in Hugging Face's order: repetition penalty, temperature, top-k, top-p.
@@ -11,6 +12,8 @@ use super::yaml::{self, Fault, Given};
 pub struct Sampling {
     /// 0 takes the likeliest token each time.
     pub temperature: f64,
+    /// At which the same prompt is read side by side; in this order, each once.
+    pub temperatures: Vec<Temperature>,
     pub top_p: f64,
     /// 0 turns the limit off.
     pub top_k: usize,
@@ -36,6 +39,7 @@ impl Sampling {
 #[serde(deny_unknown_fields, default)]
 struct RawSampling {
     temperature: Given<f64>,
+    temperatures: Given<Vec<f64>>,
     top_p: Given<f64>,
     top_k: Given<usize>,
     repetition_penalty: Given<f64>,
@@ -45,26 +49,41 @@ struct RawSampling {
     seed: Given<u64>,
 }
 
+/// As many as stand side by side.
+const MOST: usize = 4;
+const COMPARED: [f64; 3] = [0.5, 0.8, 1.2];
+
+fn is_readable(temperatures: &[f64]) -> bool {
+    let is_new = |at: usize| !temperatures[..at].contains(&temperatures[at]);
+    (1..=MOST).contains(&temperatures.len()) && temperatures.iter().enumerate().all(|(at, t)| (0.0..=10.0).contains(t) && is_new(at))
+}
+
 /// An empty text gives the defaults.
-pub(super) fn parse(text: &str) -> Result<Sampling, Fault> {
+pub fn parse(text: &str) -> Result<Sampling, Fault> {
     let raw: RawSampling = yaml::parse(text)?;
     Ok(Sampling {
         temperature: raw
             .temperature
             .within("temperature", 0.8, "from 0 (always the likeliest token) to 10", |t| (0.0..=10.0).contains(t))?,
+        temperatures: raw
+            .temperatures
+            .within("temperatures", COMPARED.to_vec(), "a list of one to four different numbers from 0 to 10", |all| is_readable(all))?
+            .into_iter()
+            .map(Temperature::new)
+            .collect(),
         top_p: raw.top_p.within("top_p", 0.9, "above 0 and at most 1 (off)", |&p| p > 0.0 && p <= 1.0)?,
         top_k: raw.top_k.or(50),
         repetition_penalty: raw
             .repetition_penalty
             .within("repetition_penalty", 1.1, "above 0; 1 turns it off", |&penalty| penalty.is_finite() && penalty > 0.0)?,
-        max_new_tokens: raw.max_new_tokens.within("max_new_tokens", 1024, "1 or more", |&n| n >= 1)?,
+        max_new_tokens: raw.max_new_tokens.within("max_new_tokens", 1024, "from 1 to 16,777,216", |n| (1..=1 << 24).contains(n))?,
         max_new_tokens_by_model: raw.max_new_tokens_by_model.within(
             "max_new_tokens_by_model",
             default_by_model(),
             "1 or more for each model",
             |map| map.values().all(|&n| n >= 1),
         )?,
-        samples: raw.samples.within("samples", 5, "1 or more", |&n| n >= 1)?,
+        samples: raw.samples.within("samples", 5, "from 1 to 10,000", |n| (1..=10_000).contains(n))?,
         seed: raw.seed.or(42),
     })
 }

@@ -46,7 +46,7 @@ struct RawChat {
 }
 
 /// An empty text gives the defaults.
-pub(super) fn parse(text: &str) -> Result<Templates, Fault> {
+pub fn parse(text: &str) -> Result<Templates, Fault> {
     let raw: RawTemplates = yaml::parse(text)?;
     Ok(Templates {
         plain: PlainTemplate {

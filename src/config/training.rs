@@ -33,6 +33,14 @@ pub struct Config {
     /// Optimiser steps between checkpoints.
     pub checkpoint_every: usize,
     pub keep_best: KeepBest,
+    /// How many of the latest checkpoints stay, the best one aside.
+    #[serde(default = "two")]
+    pub keep_checkpoints: usize,
+}
+
+/// Of runs that were made before the key was.
+fn two() -> usize {
+    2
 }
 
 impl Config {
@@ -130,8 +138,12 @@ pub enum Overlong {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Recompute {
+    /// By free memory: the first of the others that fits.
     Auto,
     None,
+    /// The second half of each block.
+    Mlp,
+    /// All of each block.
     Block,
 }
 

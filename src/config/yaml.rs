@@ -5,6 +5,8 @@ use std::path::Path;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_yaml::{Error, Spanned};
 
+use super::bounded;
+
 /// What is wrong with a YAML text, and the line (counted from 1) where there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -27,7 +29,7 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Fault> {
 
 /// Reads a file as text: a byte that is not UTF-8 is an error with its line.
 pub fn read_text(path: &Path) -> Result<String, Fault> {
-    let bytes = std::fs::read(path).map_err(|error| Fault { line: None, message: format!("cannot be read: {error}") })?;
+    let bytes = bounded::read(path, bounded::PROSE).map_err(|error| Fault { line: None, message: format!("cannot be read: {error}") })?;
     decode(bytes)
 }
 

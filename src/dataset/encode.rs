@@ -106,13 +106,35 @@ impl<'a> Encoder<'a> {
     /// The ids that generation starts from: the context of a pair with this prompt.
     pub fn prompt(&self, prompt: &str) -> Result<Vec<u32>> {
         let prompt = clean(prompt);
-        if let Some(special) = self.tokenizer.special_in(&prompt) {
-            bail!(
-                "the prompt contains {special:?}, which the tokenizer of {} reads as a special token: reword it",
-                self.tokenizer.model_name()
-            );
-        }
+        self.refuse_special("prompt", &prompt)?;
         Ok(self.context(&prompt)?.ids)
+    }
+
+    /// The ids of a prompt and a whole text that answers it, end token included, as a pair has them; and where the text's begin.
+    pub fn answered(&self, prompt: &str, text: &str) -> Result<(Vec<u32>, usize)> {
+        let (prompt, text) = (clean(prompt), clean(text));
+        self.refuse_special("prompt", &prompt)?;
+        self.refuse_special("text", &text)?;
+        ensure!(!text.is_empty(), "the text is empty");
+        let context = self.context(&prompt)?;
+        let answer = self.answer(&context, &prompt, &text)?;
+        Ok(([context.ids.as_slice(), &answer.ids].concat(), context.ids.len()))
+    }
+
+    /// The token that ends an answer.
+    pub fn end(&self) -> Result<u32> {
+        let (ids, _) = self.answered("A topic.", "An answer.")?;
+        ids.last().copied().context("an answer has an end token")
+    }
+
+    fn refuse_special(&self, what: &str, text: &str) -> Result<()> {
+        match self.tokenizer.special_in(text) {
+            None => Ok(()),
+            Some(special) => bail!(
+                "the {what} contains {special:?}, which the tokenizer of {} reads as a special token: reword it",
+                self.tokenizer.model_name()
+            ),
+        }
     }
 
     /// The example of a pair, at most `limit` tokens long.
@@ -296,6 +318,20 @@ mod tests {
             let encoded = encoder.pair(&pair("ab.", "cd"), WHOLE, Overlong::Skip).unwrap();
             let context = encoded.mask.iter().filter(|&&m| m == 0).count();
             assert_eq!(prompt, encoded.ids[..context]);
+        }
+    }
+
+    #[test]
+    fn a_text_is_scored_as_it_would_be_trained_on() {
+        let tokenizer = tokenizer();
+        for format in [Format::Chat, Format::Plain] {
+            let encoder = Encoder::new(&tokenizer, format, &templates()).unwrap();
+            let encoded = encoder.pair(&pair("ab.", "cd\n\ne"), WHOLE, Overlong::Skip).unwrap();
+            let (ids, from) = encoder.answered("ab.\n", " cd\r\n\r\ne\n").unwrap();
+            assert_eq!((ids.as_slice(), from), (encoded.ids.as_slice(), encoded.mask.iter().filter(|&&m| m == 0).count()));
+            assert_eq!(encoder.end().unwrap(), END);
+            assert!(encoder.answered("a", "b <|end|> c").unwrap_err().to_string().contains("the text contains \"<|end|>\""));
+            assert_eq!(encoder.answered("a", " \n").unwrap_err().to_string(), "the text is empty");
         }
     }
 

@@ -3,8 +3,10 @@
 pub mod batch;
 mod encode;
 mod gauge;
+mod guard;
 mod model_text;
 mod set;
+mod spans;
 mod split;
 mod stream;
 mod template;
@@ -16,6 +18,7 @@ pub use encode::{Cut, EncodeProblem, Encoded, Encoder, Reason};
 pub use gauge::{Fit, Gauge};
 pub use model_text::ModelText;
 pub use set::{Dataset, Left, Measured, Shortened, budgets, limit};
+pub use spans::TokenText;
 pub use split::{Leak, Leaks, split};
 pub use stream::TextStream;
 pub use template::{ChatTemplate, Message, Role};

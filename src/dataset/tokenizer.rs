@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 
+use super::guard::{check_growth, guarded};
 use super::stream::TextStream;
 
 /// The contents of the files of a Hugging Face model folder that concern text.
@@ -39,8 +40,9 @@ pub struct Tokenizer {
 impl Tokenizer {
     pub fn new(files: &TokenizerFiles) -> Result<Self> {
         let of = |file: &str| format!("{file} of {}", files.model_name);
-        let mut inner: tokenizers::Tokenizer =
-            files.tokenizer_json.parse().map_err(|e| anyhow!("cannot read {}: {e}", of("tokenizer.json")))?;
+        let unread = || format!("cannot read {}", of("tokenizer.json"));
+        check_growth(files.tokenizer_json).with_context(unread)?;
+        let mut inner: tokenizers::Tokenizer = guarded(|| files.tokenizer_json.parse()).with_context(unread)?;
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|e| anyhow!("{}: {e}", of("tokenizer.json")))?;
 
@@ -75,7 +77,7 @@ impl Tokenizer {
         };
         let added = inner.get_added_tokens_decoder();
         Ok(Tokenizer {
-            start: start_tokens(&inner).map_err(|e| anyhow!("{}: {e}", of("tokenizer.json")))?,
+            start: guarded(|| start_tokens(&inner)).with_context(unread)?,
             end_of_text: eos.filter(|id| end_tokens.contains(id)).unwrap_or(first),
             end_tokens,
             special_tokens: about.special_tokens(),
@@ -96,8 +98,8 @@ impl Tokenizer {
 
     /// The ids of a text, with no token before or after it. Special tokens that are written out in the text are read as such.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding = self.inner.encode_fast(text, false).map_err(|e| anyhow!("the tokenizer of {} failed: {e}", self.model_name))?;
-        Ok(encoding.get_ids().to_vec())
+        let encoding = guarded(|| self.inner.encode_fast(text, false));
+        Ok(encoding.with_context(|| format!("the tokenizer of {} failed", self.model_name))?.get_ids().to_vec())
     }
 
     /// As [`Tokenizer::encode`], with the tokens that this tokenizer puts before a text (BOS, for Llama) exactly once: they are
@@ -180,7 +182,7 @@ impl Tokenizer {
     }
 
     fn text_of(&self, ids: &[u32], skip_special: bool) -> Result<String> {
-        self.inner.decode(ids, skip_special).map_err(|e| anyhow!("the tokenizer of {} cannot decode: {e}", self.model_name))
+        guarded(|| self.inner.decode(ids, skip_special)).with_context(|| format!("the tokenizer of {} cannot decode", self.model_name))
     }
 }
 

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Model;
 use super::layout::{Init, Layout, Linear, Slot, TensorSpec};
-use super::params::{self, ParamId};
-use super::projection::{Adapter, AdapterPart};
+use super::params::{self, ParamId, Params};
+use super::projection::{Adapter, AdapterPart, Projection};
 use super::weights::{self, Source, Store};
-use crate::config::Lora;
+use crate::config::{Lora, bounded};
 
 /// PEFT's prefix before a model's own module names.
 const PREFIX: &str = "base_model.model.";
@@ -54,8 +54,8 @@ impl AdapterConfig {
     /// Names what the engine does not compute.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("adapter_config.json");
-        let text =
-            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}; is this a PEFT adapter folder?", path.display()))?;
+        let text = bounded::read_text(&path, bounded::CONFIG)
+            .with_context(|| format!("cannot read {}; is this a PEFT adapter folder?", path.display()))?;
         let config = Self::parse(&text);
         config.with_context(|| format!("{} cannot be used", path.display()))
     }
@@ -178,7 +178,7 @@ impl Model {
 
     fn attach(&mut self, config: AdapterConfig, value: impl Fn(&Slot) -> Result<Tensor>) -> Result<()> {
         check_targets(&self.layout, &config.target_modules)?;
-        self.params.truncate(self.base_params);
+        self.detach()?;
         let Model { params, blocks, layout, .. } = self;
         let mut add = |slot: Slot| -> Result<ParamId> {
             let master = value(&slot)?;
@@ -189,9 +189,48 @@ impl Model {
                 projection.adapter = adapter_for(layout, &config, &mut add)?;
             }
         }
+        for block in blocks {
+            block.projections_mut().into_iter().try_for_each(|projection| fold(projection, params))?;
+        }
         self.adapter = Some(config);
         Ok(())
     }
+
+    /// Takes off the adapters that there are.
+    fn detach(&mut self) -> Result<()> {
+        self.params.truncate(self.base_params);
+        for projection in self.blocks.iter_mut().flat_map(super::block::Block::projections_mut) {
+            if projection.adapter.take().is_some_and(|adapter| adapter.folded.is_some()) {
+                let alone = self.params.value(projection.weight).contiguous()?;
+                self.params.widen(projection.weight, alone);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Folds a projection's adapters into its product, where the device's ops take it so (see `projection`).
+fn fold(projection: &mut Projection, params: &mut Params) -> Result<()> {
+    let Some(adapter) = &mut projection.adapter else { return Ok(()) };
+    let w = params.value(projection.weight);
+    let (out, input) = w.dims2()?;
+    // Rows must start at 16-byte boundaries.
+    if !w.device().is_cuda()
+        || !matches!(w.dtype(), DType::BF16 | DType::F32)
+        || !adapter.width().is_multiple_of(8)
+        || !input.is_multiple_of(8)
+    {
+        return Ok(());
+    }
+    let room = Tensor::zeros((out, adapter.width()), w.dtype(), w.device())?;
+    let folded = Tensor::cat(&[w, &room], 1)?;
+    params.widen(projection.weight, folded.narrow(1, 0, input)?);
+    for (i, part) in adapter.parts.iter().enumerate() {
+        let columns = folded.narrow(0, part.at, part.width)?.narrow(1, input + i * adapter.rank, adapter.rank)?;
+        params.fold(part.b, columns, adapter.scale)?;
+    }
+    adapter.folded = Some(folded);
+    Ok(())
 }
 
 /// Fails where a target names no layer of a model of this layout; the message lists those there are.
@@ -235,7 +274,7 @@ fn adapter_for(layout: &Linear, config: &AdapterConfig, add: &mut impl FnMut(Slo
     }
     let a = add(Slot(a))?;
     let parts = b.into_iter().map(|(spec, at, width)| Ok(AdapterPart { b: add(Slot(vec![spec]))?, at, width })).collect::<Result<_>>()?;
-    Ok(Some(Adapter { a, parts, rank: config.r, scale: config.scale(), dropout: config.lora_dropout }))
+    Ok(Some(Adapter { a, parts, rank: config.r, scale: config.scale(), dropout: config.lora_dropout, folded: None }))
 }
 
 /// Whether a target names a module, as PEFT matches a list: the whole name or its end after a dot.

@@ -25,9 +25,10 @@ mod sampler;
 pub mod schedule;
 pub mod spec;
 pub mod weights;
+mod wide;
 
 pub use adapter::AdapterConfig;
-pub use model::Model;
+pub use model::{Model, TokenScore};
 
 use crate::config::Recompute;
 

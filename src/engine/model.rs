@@ -7,16 +7,18 @@ use super::block::{self, Block};
 use super::cache::LayerCache;
 use super::device::Place;
 use super::layout::{self, Layout};
+use super::memory::Keep;
 use super::norm::Norm;
 use super::ops::attention::Heads;
 use super::ops::cross_entropy::{self, Loss};
 use super::ops::product::{self, few_rows};
-use super::ops::{embedding, rope::Rotations};
+use super::ops::{embedding, rope::Rotations, runner_up};
 use super::params::{self, ParamId, Params};
 use super::pass::Pass;
 use super::projection::Projection;
 use super::spec::Spec;
 use super::weights::{Source, Store};
+use super::wide::Wide;
 use super::{Arm, LossSum, StepKey, device, memory};
 use crate::config::{Precision, Recompute};
 use crate::dataset::batch::Batch;
@@ -28,6 +30,16 @@ pub(super) fn logits_at_once(place: Place) -> usize {
         Place::Cpu => 1 << 24,
         Place::Gpu => 1 << 27,
     }
+}
+
+/// How likely a token was where it stands, and what else could have stood there.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TokenScore {
+    /// In nats.
+    pub logprob: f32,
+    /// The likeliest other token.
+    pub rival: u32,
+    pub rival_logprob: f32,
 }
 
 /// Weights, and how to run them.
@@ -135,16 +147,17 @@ impl Model {
         if rows.is_empty() {
             return Ok(LossSum { sum: 0.0, tokens: 0 });
         }
-        let recompute = match step.recompute {
-            Recompute::Block => true,
-            Recompute::None => false,
-            Recompute::Auto => self.should_recompute(batch.tokens.len()),
-        };
+        let keep = self.keep(step.recompute, batch.tokens.len());
         let mut x = self.embed(&batch.tokens, &pass)?;
         let mut saved: Vec<(Tensor, Option<block::Saved>)> = vec![];
         for block in &self.blocks {
             let (y, kept) = block.forward(&self.params, &x, &pass, self.rope.as_ref(), None)?;
-            saved.push((x, (!recompute).then_some(kept)));
+            let kept = match keep {
+                Keep::All => Some(kept),
+                Keep::Attention => Some(kept.without_mlp()),
+                Keep::Input => None,
+            };
+            saved.push((x, kept));
             x = y;
         }
         let (losses, mut dx) = self.loss_backward(&x, batch, &rows, scale)?;
@@ -156,8 +169,9 @@ impl Model {
                 Some(kept) => kept,
                 None => block.forward(&self.params, &input, &pass, self.rope.as_ref(), None)?.1,
             };
+            drop(input);
             let want_dx = i > 0 || embedding_trained;
-            match block.backward(&mut self.params, dx, &kept, &pass, self.rope.as_ref(), want_dx)? {
+            match block.backward(&mut self.params, dx, kept, &pass, self.rope.as_ref(), want_dx)? {
                 Some(below) => dx = below,
                 None => return total(&losses, rows.len()),
             }
@@ -185,13 +199,23 @@ impl Model {
 
     /// `logprobs[i] = ln p(ids[i + 1] | ids[..= i])` in nats, one fewer than there are ids.
     pub fn logprobs(&mut self, ids: &[u32], arm: Arm) -> Result<Vec<f32>> {
-        if ids.len() < 2 {
-            return Ok(vec![]);
-        }
-        let n = ids.len() - 1;
-        let batch = Batch { tokens: ids[..n].to_vec(), targets: ids[1..].to_vec(), weights: vec![1; n], lengths: vec![n] };
+        let Some(batch) = all_predicted(ids) else { return Ok(vec![]) };
         self.prepare(&batch)?;
-        self.logprobs_at(&batch, &(0..n as u32).collect::<Vec<_>>(), arm)
+        self.logprobs_at(&batch, &trained_rows(&batch), arm)
+    }
+
+    /// As [`Model::logprobs`], with the likeliest other token at each place.
+    pub fn scores(&mut self, ids: &[u32], arm: Arm) -> Result<Vec<TokenScore>> {
+        let Some(batch) = all_predicted(ids) else { return Ok(vec![]) };
+        self.prepare(&batch)?;
+        let mut scores = vec![];
+        self.each_logits(&batch, &trained_rows(&batch), arm, &mut |logits, targets| {
+            let rivals = runner_up::runner_up(logits, targets)?;
+            let score = |(logprob, (rival, lead))| TokenScore { logprob, rival, rival_logprob: logprob + lead };
+            scores.extend(cross_entropy::logprobs(logits, targets)?.into_iter().zip(rivals).map(score));
+            Ok(())
+        })?;
+        Ok(scores)
     }
 
     /// All logits of one sequence (T, V) in f32: for tests and small inputs.
@@ -199,21 +223,30 @@ impl Model {
         let n = ids.len();
         self.prepare(&Batch { tokens: ids.to_vec(), targets: ids.to_vec(), weights: vec![1; n], lengths: vec![n] })?;
         let x = self.run(ids, &Pass::sequences(&[n], arm.tuned_from(n), None), &mut None)?;
-        let (h, _) = self.norm.forward(&self.params, &x)?;
+        let h = self.norm.forward(&self.params, &x, 0)?.0.columns()?;
         Ok(h.matmul(&self.params.value(self.head).t()?)?.to_dtype(DType::F32)?)
     }
 
     fn logprobs_at(&self, batch: &Batch, rows: &[u32], arm: Arm) -> Result<Vec<f32>> {
+        let mut logprobs = Vec::with_capacity(rows.len());
+        self.each_logits(batch, rows, arm, &mut |logits, targets| {
+            logprobs.extend(cross_entropy::logprobs(logits, targets)?);
+            Ok(())
+        })?;
+        Ok(logprobs)
+    }
+
+    /// Gives the logits (N, V) of these rows with their targets, chunk by chunk: they exist for one chunk at a time.
+    fn each_logits(&self, batch: &Batch, rows: &[u32], arm: Arm, take: &mut dyn FnMut(&Tensor, &[u32]) -> Result<()>) -> Result<()> {
         let n = batch.tokens.len();
         let x = self.run(&batch.tokens, &Pass::sequences(&batch.lengths, arm.tuned_from(n), None), &mut None)?;
-        let mut logprobs = Vec::with_capacity(rows.len());
         for rows in rows.chunks(self.rows_a_chunk()) {
-            let (h, _) = self.norm.forward(&self.params, &self.pick(&x, rows)?)?;
-            let logits = product::logits(&h, self.params.value(self.head))?; // (rows, V)
+            let h = self.norm.forward(&self.params, &self.pick(&x, rows)?, 0)?.0.columns()?;
+            let logits = self.head_logits(&h)?.columns()?; // (rows, V)
             let targets: Vec<u32> = rows.iter().map(|&row| batch.targets[row as usize]).collect();
-            logprobs.extend(cross_entropy::logprobs(&logits, &targets)?);
+            take(&logits, &targets)?;
         }
-        Ok(logprobs)
+        Ok(())
     }
 
     /// Checks what would otherwise fail deep inside, and makes the rotation tables long enough.
@@ -252,7 +285,7 @@ impl Model {
 
     /// Logits (rows, V) in f32 of a few rows of x, each independent of the others.
     pub(super) fn few_logits(&self, x: &Tensor) -> Result<Tensor> {
-        let (h, _) = self.norm.forward(&self.params, x)?;
+        let h = self.norm.forward(&self.params, x, 0)?.0.columns()?;
         Ok(few_rows(&h, self.params.value(self.head))?.to_dtype(DType::F32)?)
     }
 
@@ -276,17 +309,21 @@ impl Model {
         let mut losses = vec![];
         let mut gradients = vec![];
         for rows in rows.chunks(self.rows_a_chunk()) {
-            let (h, saved) = self.norm.forward(&self.params, &self.pick(x, rows)?)?;
-            let w = self.params.value(self.head);
-            let logits = product::logits(&h, w)?; // (rows, V)
+            let (h, saved) = self.norm.forward(&self.params, &self.pick(x, rows)?, 0)?;
+            let h = h.columns()?;
+            let logits = self.head_logits(&h)?;
             let targets: Vec<u32> = rows.iter().map(|&row| batch.targets[row as usize]).collect();
-            let (loss, dlogits) = cross_entropy::forward_backward(logits, &targets, scale)?;
+            let (loss, mut dlogits) = cross_entropy::forward_backward(logits.columns()?, &targets, scale)?;
             losses.push(loss);
-            let dh = product::scaled_product(&dlogits, w, 1.0)?;
+            let head = self.params.get(self.head);
+            if head.padded.is_some() {
+                dlogits = logits.all().clone(); // where the gradient is now; in the columns of the rows of zeros it is zero
+            }
+            let dh = product::scaled_product(&dlogits, head.whole(), 1.0)?;
             if self.params.is_trained(self.head) {
                 self.params.add_grad_product(self.head, &dlogits.t()?, &h, 1.0)?;
             }
-            gradients.push(self.norm.backward(&mut self.params, &dh, &saved)?);
+            gradients.push(self.norm.backward(&mut self.params, &dh, &saved, None, false)?.0);
         }
         let dx = if gradients.len() == 1 { gradients.remove(0) } else { Tensor::cat(&gradients, 0)? }; // (trained rows, C)
         let dx = if rows.len() == x.dim(0)? {
@@ -298,6 +335,12 @@ impl Model {
         Ok((losses, dx))
     }
 
+    /// h (rows, C) -> logits (rows, V), with columns behind them for the rows of zeros that the head may have.
+    fn head_logits(&self, h: &Tensor) -> Result<Wide> {
+        let head = self.params.get(self.head);
+        Ok(Wide::new(product::linear(h, head.whole())?, head.value.dim(0)?))
+    }
+
     fn rows_a_chunk(&self) -> usize {
         (logits_at_once(device::place(self.device())) / self.spec.vocab()).max(1)
     }
@@ -307,13 +350,13 @@ impl Model {
         if rows.len() == x.dim(0)? { Ok(x.clone()) } else { Ok(x.index_select(&Tensor::new(rows, self.device())?, 0)?) }
     }
 
-    /// Whether keeping every block's activations for `tokens` tokens would take more than 80 % of the free device memory.
-    fn should_recompute(&self, tokens: usize) -> bool {
-        let Some(free) = device::free_bytes(self.device()) else { return false };
+    /// What each block's forward keeps for `tokens` tokens. By free memory, the most that fits into 80 % of it.
+    fn keep(&self, recompute: Recompute, tokens: usize) -> Keep {
+        let place = device::place(self.device());
         let adapter = self.adapter.as_ref().map(|adapter| (adapter.r, &adapter.target_modules[..]));
-        let width = memory::kept_per_token(&self.layout, adapter);
-        let bytes = tokens as u64 * width * self.blocks.len() as u64 * self.params.dtype.size_in_bytes() as u64;
-        bytes > free / 10 * 8
+        let size = self.params.dtype.size_in_bytes() as u64;
+        let free = device::free_bytes(self.device()).map(|free| free / 10 * 8);
+        memory::keep(recompute, free, |keep| memory::kept(&self.layout, adapter, tokens, keep, place) * size)
     }
 
     /// Writes `model.safetensors` with Hugging Face's names, in f32.
@@ -344,8 +387,8 @@ impl Model {
     pub fn gradients(&self) -> Result<Vec<(String, Tensor)>> {
         let mut out = vec![];
         for id in self.params.trained() {
-            let gradient = self.params.get(id).grad.as_ref().context("no gradient yet")?;
-            out.extend(self.params.unstacked(id, gradient)?);
+            let gradient = self.params.get(id).gradient().context("no gradient yet")??;
+            out.extend(self.params.unstacked(id, &gradient)?);
         }
         Ok(out)
     }
@@ -355,6 +398,12 @@ impl Model {
 fn total(losses: &[Loss], tokens: usize) -> Result<LossSum> {
     let sums = losses.iter().map(Loss::sum).collect::<candle_core::Result<Vec<f64>>>()?;
     Ok(LossSum { sum: sums.iter().sum(), tokens })
+}
+
+/// One sequence of which every token but the first is predicted; `None` where there is nothing to predict.
+fn all_predicted(ids: &[u32]) -> Option<Batch> {
+    let (targets, n) = (ids.get(1..).filter(|targets| !targets.is_empty())?, ids.len() - 1);
+    Some(Batch { tokens: ids[..n].to_vec(), targets: targets.to_vec(), weights: vec![1; n], lengths: vec![n] })
 }
 
 fn trained_rows(batch: &Batch) -> Vec<u32> {

@@ -86,11 +86,11 @@ impl AdamW {
         }
         for (&id, moments) in &mut self.moments {
             let param = model.params.get(id);
-            let (Some(gradient), Some(master)) = (&param.grad, &param.master) else { continue };
+            let (Some(gradient), Some(master)) = (param.gradient().transpose()?, &param.master) else { continue };
             if cpu::applies(master) {
-                update(master, moments, gradient, &step)?;
+                update(master, moments, &gradient, &step)?;
             } else {
-                let master = plain::update(master, moments, gradient, &step)?;
+                let master = plain::update(master, moments, &gradient, &step)?;
                 model.params.set_master(id, master)?;
             }
         }
@@ -104,11 +104,12 @@ impl AdamW {
         let mut parameters = vec![];
         for (&id, Moments { m, v, .. }) in &self.moments {
             let param = model.params.get(id);
-            let (Some(g), Some(p)) = (&param.grad, &param.master) else { continue };
+            let (Some(g), Some(p)) = (param.gradient().transpose()?, &param.master) else { continue };
             if !cuda::applies(&param.value) {
                 return Ok(None);
             }
-            let value = (param.value.dtype() != DType::F32).then_some(&param.value);
+            let apart = param.folded.is_some() || param.value.dtype() != DType::F32;
+            let value = apart.then(|| cuda::adamw::Value { tensor: &param.value, scale: param.folded.unwrap_or(1.0) });
             parameters.push(cuda::adamw::Parameter { p, m, v, g, value });
         }
         if parameters.is_empty() { Ok(None) } else { Ok(Some(cuda::adamw::Batch::new(parameters, &model.params.device)?)) }
@@ -121,9 +122,9 @@ impl AdamW {
         }
         let mut sum = 0.0;
         for &id in self.moments.keys() {
-            let Some(gradient) = &model.params.get(id).grad else { continue };
-            sum += if cpu::applies(gradient) {
-                pointwise::sum_of_squares(&cpu::slice(gradient)?)
+            let Some(gradient) = model.params.get(id).gradient().transpose()? else { continue };
+            sum += if cpu::applies(&gradient) {
+                pointwise::sum_of_squares(&cpu::slice(&gradient)?)
             } else {
                 f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?)
             };

@@ -17,12 +17,46 @@ pub struct ParamId(usize);
 #[derive(Debug)]
 pub struct Param {
     pub slot: Slot,
-    /// In the type that is computed in.
+    /// In the type that is computed in. Of a parameter that is `folded` the master times that scale, among another matrix's columns.
     pub value: Tensor,
+    /// The value is written in its place, as the master times this.
+    pub folded: Option<f64>,
+    /// The value and, below it, rows of zeros up to a multiple of [`ROWS`], where it has some.
+    pub padded: Option<Tensor>,
     /// What is trained, in f32; `None` for a frozen weight.
     pub master: Option<Tensor>,
-    /// Of this optimiser step so far, in f32.
-    pub grad: Option<Tensor>,
+    /// Of this optimiser step so far, in f32; with the rows of `padded`.
+    grad: Option<Tensor>,
+}
+
+/// cuBLAS is several times slower at bf16 matrices whose rows are no multiple of this: GPT-2's vocabulary of 50,257.
+const ROWS: usize = 8;
+
+impl Param {
+    /// The gradient of this optimiser step so far, in f32.
+    pub fn gradient(&self) -> Option<Result<Tensor>> {
+        let grad = self.grad.as_ref()?;
+        Some(if self.padded.is_some() { grad.narrow(0, 0, self.value.dims()[0]).map_err(Into::into) } else { Ok(grad.clone()) })
+    }
+
+    /// The value with its rows of zeros.
+    pub fn whole(&self) -> &Tensor {
+        self.padded.as_ref().unwrap_or(&self.value)
+    }
+
+    /// Takes a value, with rows of zeros below it where the device's products want them.
+    fn hold(&mut self, value: Tensor) -> Result<()> {
+        let rows = value.dim(0)?;
+        self.padded = None;
+        if value.rank() == 2 && value.device().is_cuda() && value.dtype() == DType::BF16 && !rows.is_multiple_of(ROWS) {
+            let padded = value.pad_with_zeros(0, 0, rows.next_multiple_of(ROWS) - rows)?;
+            self.value = padded.narrow(0, 0, rows)?;
+            self.padded = Some(padded);
+            return Ok(());
+        }
+        self.value = value;
+        Ok(())
+    }
 }
 
 /// All parameters of a model, base weights first, then adapters.
@@ -41,7 +75,9 @@ impl Params {
     /// Adds a frozen parameter with this value.
     pub fn push(&mut self, slot: Slot, value: &Tensor) -> Result<ParamId> {
         let value = value.to_device(&self.device)?.to_dtype(self.dtype)?;
-        self.list.push(Param { slot, value, master: None, grad: None });
+        let mut param = Param { slot, value: value.clone(), folded: None, padded: None, master: None, grad: None };
+        param.hold(value)?;
+        self.list.push(param);
         Ok(ParamId(self.list.len() - 1))
     }
 
@@ -49,7 +85,7 @@ impl Params {
     pub fn push_trained(&mut self, slot: Slot, master: &Tensor) -> Result<ParamId> {
         let master = master.to_device(&self.device)?.to_dtype(DType::F32)?;
         let value = master.to_dtype(self.dtype)?;
-        self.list.push(Param { slot, value, master: Some(master), grad: None });
+        self.list.push(Param { slot, value, folded: None, padded: None, master: Some(master), grad: None });
         Ok(ParamId(self.list.len() - 1))
     }
 
@@ -80,6 +116,9 @@ impl Params {
             if param.value.dtype() == DType::F32 {
                 param.value = param.master.clone().context("just set")?;
             }
+            if param.padded.is_some() {
+                param.folded = Some(1.0);
+            }
         }
         Ok(())
     }
@@ -99,9 +138,38 @@ impl Params {
     /// Takes new f32 values for a trained parameter.
     pub fn set_master(&mut self, id: ParamId, master: Tensor) -> Result<()> {
         let param = &mut self.list[id.0];
-        param.value = master.to_dtype(self.dtype)?;
+        if param.folded.is_none() {
+            param.value = master.to_dtype(self.dtype)?;
+        }
         param.master = Some(master);
-        Ok(())
+        self.refresh(id)
+    }
+
+    /// Lets a weight lie in the first columns of a wider matrix.
+    pub fn widen(&mut self, id: ParamId, columns: Tensor) {
+        self.list[id.0].value = columns;
+    }
+
+    /// Lets the value of a trained parameter be these columns of another matrix, times `scale`.
+    pub fn fold(&mut self, id: ParamId, columns: Tensor, scale: f64) -> Result<()> {
+        let param = &mut self.list[id.0];
+        param.value = columns;
+        param.folded = Some(scale);
+        self.refresh(id)
+    }
+
+    /// Writes the value of a folded parameter from its master.
+    fn refresh(&self, id: ParamId) -> Result<()> {
+        let param = &self.list[id.0];
+        let (Some(scale), Some(master)) = (param.folded, &param.master) else { return Ok(()) };
+        #[cfg(feature = "cuda")]
+        {
+            let value = voicetune_kernels::cuda::adamw::Value { tensor: &param.value, scale };
+            voicetune_kernels::cuda::adamw::refresh(master, value)?;
+            Ok(())
+        }
+        #[cfg(not(feature = "cuda"))]
+        bail!("`{}` {:?} is folded by {scale}, which only a GPU does", param.slot.0[0].name, master.shape())
     }
 
     /// Replaces the value of a parameter, trained or not, by one of the same shape.
@@ -115,8 +183,8 @@ impl Params {
             // The exact value, not what the compute type leaves of it: a resumed run goes on where it was.
             return self.set_master(id, value.to_dtype(DType::F32)?);
         }
-        param.value = value.to_dtype(self.dtype)?;
-        Ok(())
+        let value = value.to_dtype(self.dtype)?;
+        param.hold(value)
     }
 
     /// Adds to a parameter's gradient.

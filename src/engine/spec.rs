@@ -53,6 +53,10 @@ pub struct Gpt2 {
     pub context: usize,
 }
 
+/// Bounds that no model comes near, so that a hostile file cannot ask for sizes whose product overflows.
+const MOST: usize = 1 << 24;
+const MOST_LAYERS: usize = 1024;
+
 impl Spec {
     /// Reads `config.json`.
     ///
@@ -193,11 +197,15 @@ fn llama(keys: &Keys) -> Result<Llama> {
         Some(theta) => theta,
         None => keys.number("rope_theta")?.unwrap_or(10_000.0),
     };
+    // As for each size: so that no product overflows, and no table takes more than a model of this width could.
+    if heads * head_size > MOST {
+        bail!("num_attention_heads {heads} times head_dim {head_size} in config.json is more than {MOST}");
+    }
     Ok(Llama {
         vocab: keys.size("vocab_size")?,
         hidden,
         intermediate: keys.size("intermediate_size")?,
-        layers: keys.size("num_hidden_layers")?,
+        layers: keys.layers("num_hidden_layers")?,
         heads,
         kv_heads,
         head_size,
@@ -252,7 +260,7 @@ fn gpt2(keys: &Keys) -> Result<Gpt2> {
         vocab: keys.size("vocab_size")?,
         hidden,
         intermediate: keys.size_or("n_inner", 4 * hidden)?,
-        layers: keys.size("n_layer")?,
+        layers: keys.layers("n_layer")?,
         heads,
         norm_eps: keys.number("layer_norm_epsilon")?.unwrap_or(1e-5),
         context: keys.size("n_positions")?,
@@ -285,12 +293,20 @@ impl<'a> Keys<'a> {
 
     fn size(&self, key: &str) -> Result<usize> {
         let value = self.get(key).with_context(|| format!("config.json lacks `{key}`"))?;
-        // A bound no model comes near, so that a hostile file cannot ask for sizes whose product overflows.
         value
             .as_u64()
-            .filter(|&n| (1..=1 << 24).contains(&n))
+            .filter(|&n| (1..=MOST as u64).contains(&n))
             .map(|n| n as usize)
             .with_context(|| wrong(key, value, "a number from 1 to 16,777,216"))
+    }
+
+    /// Each layer is a block that is laid out before any weight is looked at.
+    fn layers(&self, key: &str) -> Result<usize> {
+        let layers = self.size(key)?;
+        if layers > MOST_LAYERS {
+            bail!("`{key}: {layers}` in config.json is more than {MOST_LAYERS}");
+        }
+        Ok(layers)
     }
 
     fn size_or(&self, key: &str, default: usize) -> Result<usize> {
@@ -337,6 +353,8 @@ mod tests {
             (format!(r#"{{{llama},"rope_parameters":{{"rope_type":"llama3","factor":2}}}}"#), "lacks `low_freq_factor`"),
             (format!(r#"{{{llama},"num_key_value_heads":3}}"#), "not a multiple"),
             (format!(r#"{{{llama},"head_dim":5}}"#), "odd"),
+            (format!(r#"{{{llama},"head_dim":16777216}}"#), "times head_dim 16777216"),
+            (format!(r#"{{{},"num_hidden_layers":1025}}"#, llama.replace(",\"num_hidden_layers\":1", "")), "is more than 1024"),
             (format!(r#"{{{llama},"quantization_config":{{}}}}"#), "quantization_config"),
             (format!(r#"{{{},"hidden_size":-4}}"#, llama.replace("\"hidden_size\":8,", "")), "`hidden_size: -4`"),
             (r#"{"model_type":"llama","vocab_size":10}"#.into(), "lacks `hidden_size`"),

@@ -7,6 +7,8 @@ use anyhow::{Context, Result, bail};
 use candle_core::safetensors::{MmapedSafetensors, SliceSafetensors};
 use candle_core::{Device, Tensor};
 
+use crate::config::bounded;
+
 /// Where a model's weights are.
 #[derive(Debug, Clone)]
 pub enum Source {
@@ -101,7 +103,7 @@ impl Store {
 
 #[allow(unsafe_code)]
 fn map(path: &PathBuf) -> Result<MmapedSafetensors> {
-    let length = std::fs::metadata(path).with_context(|| format!("cannot open {}", path.display()))?.len();
+    let length = bounded::open(path).and_then(|file| file.metadata()).with_context(|| format!("cannot open {}", path.display()))?.len();
     // SAFETY: the mapping is read-only and private to this process. Another process that truncates the file while it is mapped
     // could end this one with SIGBUS; weights in a cache or a finished checkpoint are renamed into place and not written again.
     let mapped = unsafe { MmapedSafetensors::new(path) };

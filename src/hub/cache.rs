@@ -1,10 +1,11 @@
 //! The Hugging Face cache on disk: `models--org--name/{refs/<revision>, snapshots/<commit>/}`, as huggingface_hub writes it.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+
+use crate::config::bounded;
 
 /// A snapshot that is in the cache.
 #[derive(Debug, PartialEq, Eq)]
@@ -67,7 +68,7 @@ fn commit_of(repo: &Path, revision: &str) -> Result<Option<String>> {
         return Ok(repo.join("snapshots").join(revision).is_dir().then(|| revision.to_owned()));
     }
     let file = repo.join("refs").join(revision);
-    match fs::read_to_string(&file) {
+    match bounded::read_text(&file, bounded::CONFIG) {
         Ok(text) if is_commit(text.trim()) => Ok(Some(text.trim().to_owned())),
         Ok(text) => bail!("{}: `{}` is not a commit hash; delete the file and fetch the model again", file.display(), text.trim()),
         Err(_) => Ok(None),

@@ -1,13 +1,13 @@
 //! The weight files of a model folder in Hugging Face layout: one `model.safetensors`, or shards that an index names.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::header;
+use crate::config::bounded;
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -42,13 +42,13 @@ struct Index {
 }
 
 fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>> {
-    let text = fs::read_to_string(index).with_context(|| format!("{}: cannot be read", index.display()))?;
+    let text = bounded::read_text(index, bounded::MODEL_TEXT).with_context(|| format!("{}: cannot be read", index.display()))?;
     let map = serde_json::from_str::<Index>(&text)
         .with_context(|| format!("{}: not an index of safetensors shards", index.display()))?
         .weight_map;
     let mut files = Vec::new();
     for shard in map.values().collect::<BTreeSet<_>>() {
-        if Path::new(shard).components().count() != 1 || shard == ".." {
+        if !is_file_name(shard) {
             bail!("{}: names `{shard}`, which is not a file of its own folder", index.display());
         }
         let path = folder.join(shard);
@@ -62,6 +62,11 @@ fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>> {
         bail!("{}: names no shard", index.display());
     }
     Ok(files)
+}
+
+/// Neither a path nor a name with a meaning of its own.
+fn is_file_name(name: &str) -> bool {
+    !name.contains(['/', '\\', '\0']) && !matches!(name, "" | "." | "..")
 }
 
 fn pickled(folder: &Path) -> Option<&'static str> {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::config::bounded;
 use crate::engine::weights::Source;
 
 pub use cache::is_hub_id;
@@ -180,7 +181,7 @@ impl ModelFiles {
             Place::Pocket(name) => Ok(pocket::find(name)?.text(file)),
             Place::Folder { path, .. } => {
                 let path = path.join(file);
-                match fs::read_to_string(&path) {
+                match bounded::read_text(&path, bounded::MODEL_TEXT) {
                     Ok(text) => Ok(Some(text)),
                     Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
                     Err(e) => Err(e).with_context(|| format!("{}: cannot be read", path.display())),

@@ -1,5 +1,6 @@
 //! Compiles `src/cuda/*.cu` where the feature `cuda` is on: one fat binary a file, with machine code for the card that
-//! `CUDA_COMPUTE_CAP` names (or the one in this machine) and PTX for newer ones. A build script reports by panicking.
+//! `CUDA_COMPUTE_CAP` names (or the one in this machine) and PTX for newer ones. Files named `*_hopper.cu` use instructions that only
+//! capability 9.0 has: they are left out for others, and `cfg(hopper)` says whether they are there. A build script reports by panicking.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,6 +8,7 @@ use std::{env, fs};
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-check-cfg=cfg(hopper)");
     if env::var_os("CARGO_FEATURE_CUDA").is_none() {
         return;
     }
@@ -17,6 +19,11 @@ fn main() {
     let nvcc = nvcc();
     let mut sources: Vec<PathBuf> = fs::read_dir("src/cuda").expect("src/cuda").map(|entry| entry.expect("a file").path()).collect();
     sources.retain(|path| path.extension().is_some_and(|extension| extension == "cu"));
+    if capability == "90" {
+        println!("cargo::rustc-cfg=hopper");
+    } else {
+        sources.retain(|source| !is_hopper(source));
+    }
     std::thread::scope(|scope| {
         for source in &sources {
             scope.spawn(|| compile(&nvcc, &capability, source, &out));
@@ -26,13 +33,21 @@ fn main() {
 
 fn compile(nvcc: &Path, capability: &str, source: &Path, out: &Path) {
     let binary = out.join(source.file_stem().expect("a name")).with_extension("fatbin");
-    let target = format!("-gencode=arch=compute_{capability},code=[sm_{capability},compute_{capability}]");
+    let target = if is_hopper(source) {
+        "-gencode=arch=compute_90a,code=sm_90a".to_owned()
+    } else {
+        format!("-gencode=arch=compute_{capability},code=[sm_{capability},compute_{capability}]")
+    };
     let status = Command::new(nvcc)
         .args(["-fatbin", "-O3", "-std=c++17", "-Werror=all-warnings", &target, "-o"])
         .args([&binary, source])
         .status()
         .unwrap_or_else(|error| panic!("cannot run {}: {error}; the feature `cuda` needs the CUDA toolkit", nvcc.display()));
     assert!(status.success(), "{} failed on {}", nvcc.display(), source.display());
+}
+
+fn is_hopper(source: &Path) -> bool {
+    source.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("_hopper"))
 }
 
 /// `$NVCC`, or `bin/nvcc` of the toolkit's folder, or the one on the path.

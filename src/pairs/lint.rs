@@ -50,6 +50,8 @@ pub enum Rule {
     Delimiter,
     /// A pair that a model sees only the beginning of, or not at all.
     Budget,
+    /// Pairs or runs that git would carry to wherever the repository goes.
+    Tracked,
 }
 
 /// How many tokens a pair has for a model, beside how many the model's config allows.

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_yaml::Spanned;
 
 use super::{Fingerprint, Level, Pair, Problem, Split, Status, Tier, file_of};
+use crate::config::bounded;
 use crate::config::yaml::{self, Fault, Given, line_of};
 
 /// A pair and the file's state when it was read, without which it is not saved again.
@@ -126,7 +127,7 @@ fn line_of_key(yaml_text: &str, key: &str) -> Option<usize> {
 fn read(pairs: &Path, id: &str) -> (Option<LoadedPair>, Vec<Problem>) {
     let problem =
         |level, fault: Fault| Problem { level, file: shown(pairs, &format!("{id}.yaml")), line: fault.line, message: fault.message };
-    let bytes = match fs::read(file_of(pairs, id)) {
+    let bytes = match bounded::read(&file_of(pairs, id), bounded::PROSE) {
         Ok(bytes) => bytes,
         Err(error) => return (None, vec![problem(Level::Error, unreadable(&error))]),
     };

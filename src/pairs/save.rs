@@ -1,14 +1,16 @@
 //! Saving pairs: atomically, and never over a change that was made to the file since it was read.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use super::atomic::{create_atomically, remove_file, write_atomically};
 use super::ids::{name_of, numbered};
 use super::{LoadedPair, Pair, Status, Tier, to_yaml};
+use crate::config::bounded;
 
 /// A file's state: what must still hold for it to be overwritten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +59,8 @@ pub fn file_of(pairs: &Path, id: &str) -> PathBuf {
 
 /// Saves a pair in its canonical form, if the file is still as `read` says, and returns the file's new state.
 ///
-/// Between the look at the file and the rename lies a moment in which another program's change would be lost; files have no way
-/// to close it.
+/// Two voicetunes that save into one folder wait for one another. Another program does not: between the look at the file and the
+/// rename lies a moment in which its change would be lost, and files have no way to close it.
 pub fn save(pairs: &Path, pair: &Pair, read: Fingerprint) -> Result<Fingerprint, SaveError> {
     if !is_pairs_id(pair) {
         return Err(SaveError::Name { id: pair.id.clone(), tier: pair.tier });
@@ -156,16 +158,21 @@ fn unchanged(file: &Path, read: Fingerprint, mine: &[u8]) -> Result<Option<Vec<u
 
 /// Removes a file, if it still is as `read` says.
 fn remove_unchanged(file: &Path, read: Fingerprint, mine: &[u8]) -> Result<(), SaveError> {
+    let _turn = turn(file).map_err(|cause| failed(file, cause))?;
     unchanged(file, read, mine)?;
     remove_file(file).map_err(|cause| failed(file, cause))
 }
 
 fn replace(file: &Path, bytes: &[u8], read: Fingerprint) -> Result<Fingerprint, SaveError> {
+    if read == Fingerprint::Absent {
+        make_folder(file).map_err(|cause| failed(file, cause))?;
+    }
+    let _turn = turn(file).map_err(|cause| failed(file, cause))?;
     unchanged(file, read, bytes)?;
-    let fill = |out: &mut fs::File| out.write_all(bytes);
+    let fill = |out: &mut File| out.write_all(bytes);
     let written = match read {
         Fingerprint::Sha256(_) => write_atomically(file, fill),
-        Fingerprint::Absent => make_folder(file).and_then(|()| create_atomically(file, fill)),
+        Fingerprint::Absent => create_atomically(file, fill),
     };
     match written {
         Ok(()) => Ok(Fingerprint::of(bytes)),
@@ -179,8 +186,31 @@ fn replace(file: &Path, bytes: &[u8], read: Fingerprint) -> Result<Fingerprint, 
     }
 }
 
+/// The turn to look at a folder's files and to change one, held until it is dropped. None where the folder is gone, or where the file
+/// system knows no locks.
+fn turn(file: &Path) -> io::Result<Option<File>> {
+    let Some(folder) = file.parent() else { return Ok(None) };
+    let folder = match File::open(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        folder => folder?,
+    };
+    // A save takes milliseconds; who holds the turn for longer was stopped in the middle of it.
+    for _ in 0..TRIES {
+        match folder.try_lock() {
+            Ok(()) => return Ok(Some(folder)),
+            Err(fs::TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+            Err(fs::TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => return Ok(None),
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::TimedOut, "another voicetune has been saving in this folder for too long"))
+}
+
+const TRIES: u32 = 500;
+const PAUSE: Duration = Duration::from_millis(10);
+
 fn on_disk(file: &Path) -> io::Result<Option<Vec<u8>>> {
-    match fs::read(file) {
+    match bounded::read(file, bounded::PROSE) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),

@@ -16,6 +16,7 @@ use super::canonical::quoted;
 use super::load::{shown, unreadable};
 use super::save::{failed, is_pairs_id};
 use super::{Fingerprint, Level, Pair, Problem, SaveError, Split, Status, Tier, file_of, to_yaml};
+use crate::config::bounded;
 use crate::config::yaml::{self, Fault};
 
 /// Below `pairs/`; hidden, so that loading passes it by.
@@ -104,6 +105,23 @@ impl Drop for Journal {
 }
 
 impl Unsaved {
+    /// Reads the text of a file of the journal.
+    pub fn parse(file: &Path, text: &str) -> Result<Unsaved, Fault> {
+        let raw: RawUnsaved = yaml::parse(text)?;
+        let no = |key: &str, value: &str| Fault { line: None, message: format!("`{key}: {value}` is not what voicetune writes there") };
+        let read = match raw.read.as_str() {
+            ABSENT => Fingerprint::Absent,
+            hash => Fingerprint::Sha256(hex::FromHex::from_hex(hash).map_err(|_| no("read", hash))?),
+        };
+        let at = raw.at.parse().map_err(|_| no("at", &raw.at))?;
+        let RawUnsaved { pair: id, tier, source, prompt, response, status, split, notes, .. } = raw;
+        let pair = Pair { id, tier, source, prompt, response, status, split, notes };
+        match is_pairs_id(&pair) {
+            true => Ok(Unsaved { pair, read, at, file: file.to_path_buf() }),
+            false => Err(no("pair", &pair.id)),
+        }
+    }
+
     /// Gives the edits up.
     pub fn discard(&self) -> Result<(), SaveError> {
         remove(&self.file)?;
@@ -126,7 +144,10 @@ pub fn recoverable(pairs: &Path) -> (Vec<Unsaved>, Vec<Problem>) {
         }
         let files = good(entries(&folder), pairs, &folder, &mut problems).unwrap_or_default();
         for file in files.into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "yaml")) {
-            let Some(unsaved) = good(read(&file), pairs, &file, &mut problems) else { continue };
+            let Some(unsaved) = good(yaml::read_text(&file).and_then(|text| Unsaved::parse(&file, &text)), pairs, &file, &mut problems)
+            else {
+                continue;
+            };
             if is_saved(pairs, &unsaved.pair) {
                 // Where it cannot be removed, the next look tries again.
                 let _ = unsaved.discard();
@@ -154,7 +175,8 @@ fn hold(journal: &Path) -> io::Result<Held> {
     lock.lock()?;
     let unique = hidden.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
     let folder = journal.join(format!("{}{unique}", Timestamp::now().strftime("%Y-%m-%d-%H%M%S")));
-    fs::rename(hidden.keep(), &folder)?;
+    fs::rename(hidden.path(), &folder)?;
+    let _ = hidden.keep(); // it has its name now: nothing is left to remove
     File::open(journal)?.sync_all()?;
     Ok(Held { folder, lock })
 }
@@ -192,7 +214,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
 }
 
 fn is_saved(pairs: &Path, pair: &Pair) -> bool {
-    fs::read(file_of(pairs, &pair.id)).is_ok_and(|bytes| bytes == to_yaml(pair).as_bytes())
+    bounded::read(&file_of(pairs, &pair.id), bounded::PROSE).is_ok_and(|bytes| bytes == to_yaml(pair).as_bytes())
 }
 
 /// Removes a process's folder that has no unsaved pair in it.
@@ -243,20 +265,4 @@ struct RawUnsaved {
     status: Status,
     split: Split,
     notes: String,
-}
-
-fn read(file: &Path) -> Result<Unsaved, Fault> {
-    let raw: RawUnsaved = yaml::parse(&yaml::read_text(file)?)?;
-    let no = |key: &str, value: &str| Fault { line: None, message: format!("`{key}: {value}` is not what voicetune writes there") };
-    let read = match raw.read.as_str() {
-        ABSENT => Fingerprint::Absent,
-        hash => Fingerprint::Sha256(hex::FromHex::from_hex(hash).map_err(|_| no("read", hash))?),
-    };
-    let at = raw.at.parse().map_err(|_| no("at", &raw.at))?;
-    let RawUnsaved { pair: id, tier, source, prompt, response, status, split, notes, .. } = raw;
-    let pair = Pair { id, tier, source, prompt, response, status, split, notes };
-    match is_pairs_id(&pair) {
-        true => Ok(Unsaved { pair, read, at, file: file.to_path_buf() }),
-        false => Err(no("pair", &pair.id)),
-    }
 }

@@ -215,7 +215,7 @@ mod tests {
             let scores: Scores = [(base.clone(), of(scores[0])), (tuned.clone(), of(scores[1]))].into();
             let shown = [&base, &tuned].map(|arm| Shown::new(arm.clone(), 0, "")).to_vec();
             let (outcome, comment) = (Outcome::Tie, String::new());
-            Reading { prompt: prompt.into(), seed: 0, shown, blind: true, outcome, scores, comment, replaces: None }
+            Reading { prompt: prompt.into(), temperature: None, seed: 0, shown, blind: true, outcome, scores, comment, replaces: None }
         };
         let readings: Vec<Reading> = std::iter::repeat_n(
             [reading("A", [[2, 0], [4, 0]]), reading("B", [[2, 0], [3, 0]]), reading("C", [[2, 3], [5, 3]])],

@@ -2,6 +2,7 @@
 
 use super::agreement::{Agreement, Scores};
 use super::lanes::Ink;
+use super::marks::Marks;
 use super::paragraphs::Ending;
 use super::shares::Counts;
 
@@ -51,6 +52,24 @@ pub fn agreement(agreement: &Agreement) -> [String; 2] {
         format!("agreement with the author's cuts: {}", scores(&agreement.cut)),
         format!("agreement on paragraph endings cut: {}", scores(&agreement.endings)),
     ]
+}
+
+/// What was copied from training pairs, in all and span by span.
+pub fn copied(marks: &Marks) -> Vec<String> {
+    let spans = marks.copied().count();
+    let in_prompt = match marks.copied.len() - spans {
+        0 => String::new(),
+        1 => "; 1 more span stands in the draft too".to_owned(),
+        more => format!("; {more} more stand in the draft too"),
+    };
+    let sum = match spans {
+        0 => format!("copied from the training pairs: nothing{in_prompt}"),
+        1 => format!("copied from the training pairs: 1 span of {} words{in_prompt}", marks.copied_words()),
+        n => format!("copied from the training pairs: {n} spans, {} words{in_prompt}", marks.copied_words()),
+    };
+    let mut lines = vec![sum];
+    lines.extend(marks.copied().map(|copied| format!("  {}", copied.source())));
+    lines
 }
 
 fn scores(scores: &Scores) -> String {

@@ -15,6 +15,8 @@ pub struct Entry {
     pub draft: Range<usize>,
     /// Whether a paragraph begins here, on either side.
     pub begins_paragraph: bool,
+    /// Bytes of the revision's text here that were copied from a training pair, in their order.
+    pub copied: Vec<Range<usize>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +68,14 @@ pub enum Ink {
     CameWords,
 }
 
-pub type Stretch<'e> = (Ink, Cow<'e, str>);
+/// An ink, and whether the text is copied from a training pair, which is underlined over every ink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tone {
+    pub ink: Ink,
+    pub is_copied: bool,
+}
+
+pub type Stretch<'e> = (Tone, Cow<'e, str>);
 
 /// What stands side by side where two alignments of one draft are read together: entries of the first and of the second.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,10 +84,11 @@ pub struct Joint {
     pub second: Range<usize>,
 }
 
-/// The rows, with a landing for each moved one, so that either side reads from top to bottom.
-pub fn entries(alignment: &Alignment) -> Vec<Entry> {
+/// The rows, with a landing for each moved one, so that either side reads from top to bottom. `copied`: bytes of the revision, in their order,
+/// that stand in a training pair.
+pub fn entries(alignment: &Alignment, copied: &[Range<usize>]) -> Vec<Entry> {
     let rows_of_revision = alignment.revision_rows();
-    let mut writer = Writer { alignment, entries: vec![], paragraphs: (None, None), sentence: 0 };
+    let mut writer = Writer { alignment, copied, entries: vec![], paragraphs: (None, None), sentence: 0 };
     let mut next = 0;
     for row in &alignment.rows {
         if let Some(run) = row.revision.as_ref().filter(|_| row.kind != Kind::Moved) {
@@ -118,14 +128,39 @@ pub fn join(first: &[Entry], second: &[Entry]) -> Vec<Joint> {
     joints
 }
 
-/// The same stretches with signs around the words that went and came, for where colour and strikes are not seen: `[-old-]{+new+}`.
+/// The same stretches with signs around the words that went and came and around what was copied, for where colour, strikes and underlines are not
+/// seen: `[-old-]{+new+}`, `[=copied=]`.
 pub fn marked(stretches: Vec<Stretch>) -> Vec<Stretch> {
-    let mark = |(ink, text): Stretch<'_>| match ink {
-        Ink::GoneWords => (ink, Cow::Owned(format!("[-{text}-]"))),
-        Ink::CameWords => (ink, Cow::Owned(format!("{{+{text}+}}"))),
-        _ => (ink, Cow::Owned(text.into_owned())),
+    // What went stands in the text and not in the revision: it ends no copied span.
+    let of_revision: Vec<bool> = stretches.iter().filter(|(tone, _)| tone.ink != Ink::GoneWords).map(|(tone, _)| tone.is_copied).collect();
+    let mut at = 0_usize;
+    let mark = |(tone, text): Stretch<'_>| {
+        let (before, after) = match tone.ink {
+            Ink::GoneWords => (false, false),
+            _ => {
+                at += 1;
+                let is_copied = |at: Option<usize>| at.and_then(|at| of_revision.get(at).copied()).unwrap_or(false);
+                (tone.is_copied && !is_copied(at.checked_sub(2)), tone.is_copied && !is_copied(Some(at)))
+            }
+        };
+        let text = match tone.ink {
+            Ink::GoneWords => format!("[-{text}-]"),
+            Ink::CameWords => format!("{{+{text}+}}"),
+            _ => text.into_owned(),
+        };
+        (tone, Cow::Owned(format!("{}{text}{}", if before { "[=" } else { "" }, if after { "=]" } else { "" })))
     };
     stretches.into_iter().map(mark).collect()
+}
+
+impl From<Ink> for Tone {
+    fn from(ink: Ink) -> Tone {
+        Tone { ink, is_copied: false }
+    }
+}
+
+fn plain<'e>(ink: Ink, text: impl Into<Cow<'e, str>>) -> Stretch<'e> {
+    (ink.into(), text.into())
 }
 
 impl Entry {
@@ -142,38 +177,71 @@ impl Entry {
     /// The draft's lane.
     pub fn draft_lane(&self) -> Vec<Stretch<'_>> {
         match &self.body {
-            Body::Kept { draft, .. } => vec![(Ink::Plain, draft.into())],
-            Body::Cut(text) => vec![(Ink::Cut, text.into())],
+            Body::Kept { draft, .. } => vec![plain(Ink::Plain, draft)],
+            Body::Cut(text) => vec![plain(Ink::Cut, text)],
             Body::New(_) => vec![],
-            Body::Reworded(words) => words_but(words, Word::Came),
-            Body::Departure { text, .. } => vec![(Ink::Moved, text.into())],
-            Body::Landing { from_paragraph, .. } => vec![(Ink::Faint, came_from(*from_paragraph).into())],
+            Body::Reworded(words) => {
+                words.iter().filter(|(word, _)| *word != Word::Came).map(|(word, text)| plain(ink(*word), text)).collect()
+            }
+            Body::Departure { text, .. } => vec![plain(Ink::Moved, text)],
+            Body::Landing { from_paragraph, .. } => vec![plain(Ink::Faint, came_from(*from_paragraph))],
         }
     }
 
     /// The revision's lane.
     pub fn revision_lane(&self) -> Vec<Stretch<'_>> {
         match &self.body {
-            Body::Kept { revision, .. } => vec![(Ink::Plain, revision.into())],
+            Body::Kept { revision, .. } => self.revision_text(Ink::Plain, revision, 0),
             Body::Cut(_) => vec![],
-            Body::New(text) => vec![(Ink::New, text.into())],
-            Body::Reworded(words) => words_but(words, Word::Gone),
-            Body::Departure { to_paragraph, .. } => vec![(Ink::Faint, went_to(*to_paragraph).into())],
-            Body::Landing { text, .. } => vec![(Ink::Moved, text.into())],
+            Body::New(text) => self.revision_text(Ink::New, text, 0),
+            Body::Reworded(words) => self.words(words).into_iter().filter(|(tone, _)| tone.ink != Ink::GoneWords).collect(),
+            Body::Departure { to_paragraph, .. } => vec![plain(Ink::Faint, went_to(*to_paragraph))],
+            Body::Landing { text, .. } => self.revision_text(Ink::Moved, text, 0),
         }
     }
 
     /// Both in one, with the changes in the text.
     pub fn single_lane(&self) -> Vec<Stretch<'_>> {
         match &self.body {
-            Body::Kept { .. } | Body::Cut(_) => self.draft_lane(),
-            Body::New(_) => self.revision_lane(),
-            Body::Reworded(words) => words.iter().map(stretch).collect(),
-            Body::Departure { text, to_paragraph } => vec![(Ink::Faint, (went_to(*to_paragraph) + ": ").into()), (Ink::Moved, text.into())],
-            Body::Landing { text, from_paragraph } => {
-                vec![(Ink::Faint, (came_from(*from_paragraph) + ": ").into()), (Ink::Moved, text.into())]
+            Body::Cut(_) => self.draft_lane(),
+            Body::Kept { .. } | Body::New(_) => self.revision_lane(),
+            Body::Reworded(words) => self.words(words),
+            Body::Departure { text, to_paragraph } => vec![plain(Ink::Faint, went_to(*to_paragraph) + ": "), plain(Ink::Moved, text)],
+            Body::Landing { from_paragraph, .. } => {
+                let mut lane = vec![plain(Ink::Faint, came_from(*from_paragraph) + ": ")];
+                lane.extend(self.revision_lane());
+                lane
             }
         }
+    }
+
+    /// All words of a reworded sentence.
+    fn words<'e>(&'e self, words: &'e [(Word, String)]) -> Vec<Stretch<'e>> {
+        let mut at = 0;
+        let mut lane = vec![];
+        for (word, text) in words {
+            match word {
+                Word::Gone => lane.push(plain(Ink::GoneWords, text)),
+                Word::Same | Word::Came => {
+                    lane.extend(self.revision_text(ink(*word), text, at));
+                    at += text.len();
+                }
+            }
+        }
+        lane
+    }
+
+    /// A stretch of the revision that begins at this byte of the entry, cut where what was copied begins and ends.
+    fn revision_text<'e>(&self, ink: Ink, text: &'e str, at: usize) -> Vec<Stretch<'e>> {
+        let borders = self.copied.iter().flat_map(|copied| [copied.start, copied.end]).filter_map(|border| border.checked_sub(at));
+        let mut borders: Vec<usize> = borders.filter(|border| (1..text.len()).contains(border)).chain([0, text.len()]).collect();
+        borders.sort_unstable();
+        borders.dedup();
+        let stretch = |ends: &[usize]| {
+            let is_copied = self.copied.iter().any(|copied| copied.contains(&(at + ends[0])));
+            (Tone { ink, is_copied }, text[ends[0]..ends[1]].into())
+        };
+        borders.windows(2).map(stretch).collect()
     }
 }
 
@@ -199,17 +267,12 @@ pub fn sign_ink(kind: Kind) -> Ink {
     }
 }
 
-fn stretch((word, text): &(Word, String)) -> Stretch<'_> {
-    let ink = match word {
+fn ink(word: Word) -> Ink {
+    match word {
         Word::Same => Ink::Plain,
         Word::Gone => Ink::GoneWords,
         Word::Came => Ink::CameWords,
-    };
-    (ink, text.into())
-}
-
-fn words_but(words: &[(Word, String)], left_out: Word) -> Vec<Stretch<'_>> {
-    words.iter().filter(|(word, _)| *word != left_out).map(stretch).collect()
+    }
 }
 
 fn went_to(paragraph: usize) -> String {
@@ -223,6 +286,7 @@ fn came_from(paragraph: usize) -> String {
 /// Writes entries down, and knows in which paragraphs it is.
 struct Writer<'a, 't> {
     alignment: &'a Alignment<'t>,
+    copied: &'a [Range<usize>],
     entries: Vec<Entry>,
     paragraphs: (Option<usize>, Option<usize>),
     /// The draft's next sentence.
@@ -241,7 +305,8 @@ impl Writer<'_, '_> {
             Kind::Reworded => Body::Reworded(alignment.words(row).into_iter().map(word).collect()),
             Kind::Moved => Body::Departure { text: draft, to_paragraph: to.map_or(0, |p| p + 1) },
         };
-        self.push(body, row.draft.clone(), (self.draft_paragraph(row), to.filter(|_| row.kind != Kind::Moved)));
+        let copied = if row.kind == Kind::Moved { vec![] } else { self.copied_in(row) };
+        self.push(body, row.draft.clone(), copied, (self.draft_paragraph(row), to.filter(|_| row.kind != Kind::Moved)));
     }
 
     /// All rows but the moved ones stand in the revision's order: whatever lies between two of them has moved there.
@@ -251,17 +316,24 @@ impl Writer<'_, '_> {
         for row in rows {
             let text = self.alignment.revision_text(row).to_owned();
             let from_paragraph = self.draft_paragraph(row).map_or(0, |p| p + 1);
-            self.push(Body::Landing { text, from_paragraph }, None, (None, self.revision_paragraph(row)));
+            self.push(Body::Landing { text, from_paragraph }, None, self.copied_in(row), (None, self.revision_paragraph(row)));
         }
     }
 
-    fn push(&mut self, body: Body, draft: Option<Range<usize>>, here: (Option<usize>, Option<usize>)) {
+    /// What was copied of a row's revision, in bytes of its text.
+    fn copied_in(&self, row: &Row) -> Vec<Range<usize>> {
+        let Some((start, end)) = self.alignment.revision_span(row).map(|span| span.bytes) else { return vec![] };
+        let inside = self.copied.iter().map(|copied| copied.start.max(start)..copied.end.min(end));
+        inside.filter(|copied| !copied.is_empty()).map(|copied| copied.start - start..copied.end - start).collect()
+    }
+
+    fn push(&mut self, body: Body, draft: Option<Range<usize>>, copied: Vec<Range<usize>>, here: (Option<usize>, Option<usize>)) {
         let was = self.paragraphs;
         let begins_paragraph = here.0.is_some_and(|p| Some(p) != was.0) || here.1.is_some_and(|p| Some(p) != was.1);
         self.paragraphs = (here.0.or(was.0), here.1.or(was.1));
         let draft = draft.unwrap_or(self.sentence..self.sentence);
         self.sentence = draft.end;
-        self.entries.push(Entry { body, draft, begins_paragraph });
+        self.entries.push(Entry { body, draft, begins_paragraph, copied });
     }
 
     fn draft_paragraph(&self, row: &Row) -> Option<usize> {
@@ -291,7 +363,33 @@ mod tests {
             let text: String = marked(entry.single_lane()).into_iter().map(|(_, text)| text.into_owned()).collect();
             format!("{}{}{text}", if entry.begins_paragraph { "¶" } else { "" }, sign(entry.kind()))
         };
-        entries(&align(draft, revision)).iter().map(of).collect()
+        entries(&align(draft, revision), &[]).iter().map(of).collect()
+    }
+
+    #[test]
+    fn copied_spans_are_marked_over_every_kind() {
+        let draft = "The hives stood in a row. Nobody came that year. It rained on the old house.";
+        let revision = "The hives stood in a row. It rained on the new house for days. We sold the honey in June.";
+        let start = revision.find("in a row").unwrap();
+        let end = revision.find(" in June").unwrap();
+        let entries = entries(&align(draft, revision), std::slice::from_ref(&(start..end)));
+        let lane = |of: fn(&Entry) -> Vec<Stretch<'_>>| -> Vec<String> {
+            entries.iter().map(|entry| marked(of(entry)).into_iter().map(|(_, text)| text).collect()).collect()
+        };
+        assert_eq!(
+            lane(Entry::single_lane),
+            [
+                "The hives stood [=in a row.=]",
+                "Nobody came that year.",
+                "[=It rained on the [-old-]{+new+} house{+ for days+}.=]",
+                "[=We sold the honey=] in June."
+            ]
+        );
+        assert_eq!(lane(Entry::revision_lane)[2], "[=It rained on the {+new+} house{+ for days+}.=]");
+        assert_eq!(lane(Entry::draft_lane)[2], "It rained on the [-old-] house.");
+        let underlined: String =
+            entries.iter().flat_map(Entry::revision_lane).filter(|(tone, _)| tone.is_copied).map(|(_, text)| text).collect();
+        assert_eq!(underlined, "in a row.It rained on the new house for days.We sold the honey");
     }
 
     #[test]
@@ -325,7 +423,7 @@ mod tests {
 
     #[test]
     fn two_alignments_are_joined_at_the_drafts_sentences() {
-        let entry = |draft: Range<usize>| Entry { body: Body::Cut(String::new()), draft, begins_paragraph: false };
+        let entry = |draft: Range<usize>| Entry { body: Body::Cut(String::new()), draft, begins_paragraph: false, copied: vec![] };
         let check = |first: &[Range<usize>], second: &[Range<usize>], expected: &[(Range<usize>, Range<usize>)]| {
             let of = |ranges: &[Range<usize>]| ranges.iter().cloned().map(entry).collect::<Vec<_>>();
             let joints = join(&of(first), &of(second));

@@ -3,15 +3,18 @@
 //! [`text`] cuts a piece into paragraphs and sentences; [`align`] says what became of each sentence; [`words`] looks inside the
 //! reworded ones; [`paragraphs`] reads paragraphs and their endings off the alignment; [`shares`] and [`agreement`] turn it into numbers.
 //! [`lanes`] lays an alignment out for reading, [`head`] puts its numbers in words. [`voice`] measures a text against the writer's own
-//! pieces; [`verbatim`] finds what it copied from them, [`facts`] what it invented.
+//! pieces; [`verbatim`] finds what it copied from them, [`facts`] what it invented, and [`marks`] lays both over the text. [`surprisal`]
+//! says how likely a model finds it.
 //! These are pure functions of the texts (and, for the intervals, of a seed).
 //!
 //! [`blind`] hides the arms of a prompt behind panes; [`verdict`] records what was decided, in `verdicts.jsonl`, the one file that is
-//! written here; [`tally`] counts it; [`canary_verdict`] says in words what the canaries show.
+//! written here; [`tally`] counts it; [`canary_verdict`] says in words
+//! what the canaries show, [`canary_sheet`] with what was read of each.
 
 pub mod agreement;
 pub mod align;
 pub mod blind;
+pub mod canary_sheet;
 pub mod canary_verdict;
 mod draw;
 pub mod edits;
@@ -19,9 +22,11 @@ pub mod facts;
 pub mod head;
 pub mod hidden;
 pub mod lanes;
+pub mod marks;
 pub mod paragraphs;
 pub mod report;
 pub mod shares;
+pub mod surprisal;
 pub mod tally;
 pub mod text;
 pub mod verbatim;

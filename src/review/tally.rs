@@ -3,7 +3,11 @@
 //! In a reading an arm **wins** where it stands in the first place and another arm does not; it **ties** where all stand there. An
 //! all-bad reading counts against every arm's win rate and compares nobody with anybody.
 
+mod strength;
+
 use std::collections::BTreeMap;
+
+pub use strength::{Comparison, PRIOR, bradley_terry, intervals};
 
 use super::verdict::{ArmName, Outcome, Reading};
 
@@ -36,6 +40,8 @@ pub struct ArmTally<K> {
     /// Bradley-Terry strength; 2 against 1 means preferred two times in three. The strengths' geometric mean is 1. `None` where it
     /// was compared with no arm.
     pub strength: Option<f64>,
+    /// 95 %; see [`intervals`].
+    pub strength_interval: Option<(f64, f64)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -44,10 +50,6 @@ pub struct Mean {
     /// How many values it is of; at least 1.
     pub count: u64,
 }
-
-/// How many comparisons with an imaginary arm of strength 1 each arm is given, half of them won. One in all moves an arm with dozens of
-/// readings hardly at all, and keeps the strength of one that won or lost all its readings finite.
-pub const PRIOR: f64 = 1.0;
 
 /// Counts readings. `key` says which arms count as one: the whole name keeps runs apart, [`ArmName::arm`] takes them together. Non-blind
 /// readings count like others; leave them out before, where that is wanted.
@@ -59,23 +61,29 @@ pub fn tally<'r, K: Ord + Clone>(readings: impl IntoIterator<Item = &'r Reading>
     let index = |arm: &ArmName| keys.binary_search(&key(arm)).ok();
     let mut counts = vec![Counts::default(); keys.len()];
     let mut beaten = vec![vec![0.0; keys.len()]; keys.len()];
+    let mut by_reading: Vec<Vec<Comparison>> = vec![];
     for reading in readings {
         for arm in reading.arms() {
             if let Some(at) = index(arm) {
                 counts[at].add(reading, arm);
             }
         }
+        let mut of_reading = vec![];
         for (better, worse, share) in comparisons(reading) {
             // Two arms that count as one say nothing about each other.
             if let (Some(better), Some(worse)) = (index(better), index(worse))
                 && better != worse
             {
                 beaten[better][worse] += share;
+                of_reading.push(Comparison { better, worse, share });
             }
         }
+        by_reading.push(of_reading);
     }
     let strengths = bradley_terry(&beaten, PRIOR);
+    let intervals = intervals(&by_reading, keys.len());
     let connected = connected(&beaten);
+    let strengths = strengths.into_iter().zip(intervals);
     let arms = keys.into_iter().zip(counts).zip(strengths).map(|((arm, counts), strength)| counts.tally(arm, strength)).collect();
     Tally { arms, beaten, connected }
 }
@@ -92,10 +100,11 @@ impl<K> ArmTally<K> {
     }
 }
 
+/// The 97.5 % point of the normal distribution.
+const Z: f64 = 1.959_963_984_540_054;
+
 /// The 95 % interval of a proportion by Wilson's score (Wilson, "Probable inference", 1927). `None` of nothing.
 pub fn wilson(successes: u64, all: u64) -> Option<(f64, f64)> {
-    /// The 97.5 % point of the normal distribution.
-    const Z: f64 = 1.959_963_984_540_054;
     if all == 0 {
         return None;
     }
@@ -106,37 +115,6 @@ pub fn wilson(successes: u64, all: u64) -> Option<(f64, f64)> {
     let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt() / scale;
     // The interval holds the proportion, which at 0 and 1 rounding may deny.
     Some(((centre - half).clamp(0.0, p), (centre + half).clamp(p, 1.0)))
-}
-
-/// Strengths of a Bradley-Terry model by the MM iteration (Hunter, "MM algorithms for generalized Bradley-Terry models", 2004,
-/// eq. 3), with `prior` comparisons of each arm with an arm of strength 1, half of them won. `wins[i][j]` says how often i was placed
-/// before j. Scaled to a geometric mean of 1 over the arms that were compared; `None` for the others.
-///
-/// With a prior the maximum is unique and finite. Without one it need not be, where an arm won all or none of its comparisons or some
-/// arms never met; then the iteration ends at its limit.
-pub fn bradley_terry(wins: &[Vec<f64>], prior: f64) -> Vec<Option<f64>> {
-    const CLOSE: f64 = 1e-13;
-    const LIMIT: usize = 20_000;
-    let met = |i: usize, j: usize| if i == j { 0.0 } else { wins[i][j] + wins[j][i] };
-    let of: Vec<usize> = (0..wins.len()).filter(|&i| (0..wins.len()).any(|j| met(i, j) > 0.0)).collect();
-    let mut strength = vec![1.0; wins.len()];
-    for _ in 0..LIMIT {
-        let mut moved: f64 = 0.0;
-        // Each arm takes the newest strengths of the others: the cyclic form, which ascends as well and is faster.
-        for &i in &of {
-            let won = of.iter().filter(|&&j| j != i).map(|&j| wins[i][j]).sum::<f64>() + prior / 2.0;
-            let weight = of.iter().map(|&j| met(i, j) / (strength[i] + strength[j])).sum::<f64>() + prior / (strength[i] + 1.0);
-            let next = won / weight;
-            moved = moved.max((next / strength[i] - 1.0).abs());
-            // An arm without a win has strength 0 without a prior; kept above it, so that its logarithm is a number.
-            strength[i] = next.max(f64::MIN_POSITIVE);
-        }
-        if moved < CLOSE {
-            break;
-        }
-    }
-    let log_mean = of.iter().map(|&i| strength[i].ln()).sum::<f64>() / of.len().max(1) as f64;
-    (0..wins.len()).map(|i| of.contains(&i).then(|| (strength[i].ln() - log_mean).exp())).collect()
 }
 
 /// Where an arm was placed; 0 is the best place. `None` where nothing is said of it.
@@ -218,10 +196,10 @@ impl Counts {
         }
     }
 
-    fn tally<K>(self, arm: K, strength: Option<f64>) -> ArmTally<K> {
+    fn tally<K>(self, arm: K, (strength, strength_interval): (Option<f64>, Option<(f64, f64)>)) -> ArmTally<K> {
         let Counts { readings, wins, ties, all_bad, rubric, overall } = self;
         let rubric = rubric.into_iter().filter_map(|(dimension, sum)| Some((dimension, sum.mean()?))).collect();
-        ArmTally { arm, readings, wins, ties, all_bad, rubric, overall: overall.mean(), strength }
+        ArmTally { arm, readings, wins, ties, all_bad, rubric, overall: overall.mean(), strength, strength_interval }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Checkpoints: `checkpoints/step-000050/`, complete or absent. Written beside as `.step-000050.tmp`, forced to disk, then renamed.
 //!
 //! A LoRA checkpoint is a PEFT folder that transformers + PEFT load as it is; a full one is a complete Hugging Face model folder.
-//! Both hold `optimizer.safetensors` and `state.json` besides. The last two are kept and the best one; older ones are removed
-//! after a new one is complete.
+//! Both hold `optimizer.safetensors` and `state.json` besides. The latest are kept (`keep_checkpoints`) and the best one; older ones are
+//! removed after a new one is complete.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -12,10 +12,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::private;
-use crate::config::StateType;
-
-/// How many of the latest checkpoints stay, the best one aside. Two, so that a bad disk block in the last does not end a run.
-const KEPT: usize = 2;
+use crate::config::{StateType, bounded};
 
 /// About how many bytes one checkpoint takes: the trained parameters and their moments, and a little for configs and tokenizer.
 pub fn bytes(trainable: u64, state: StateType) -> u64 {
@@ -27,8 +24,8 @@ pub fn bytes(trainable: u64, state: StateType) -> u64 {
 }
 
 /// How many checkpoints are on the disk at one time, the one that is being written included.
-pub fn most_at_once(keeps_best: bool) -> usize {
-    KEPT + usize::from(keeps_best) + 1
+pub fn most_at_once(kept: usize, keeps_best: bool) -> usize {
+    kept.saturating_add(usize::from(keeps_best) + 1)
 }
 
 /// Where a run stands, beside its weights and moments. With the data set and the config this is all that a resumed run needs:
@@ -76,7 +73,7 @@ pub enum Chosen {
 }
 
 /// A complete checkpoint on disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     pub step: usize,
     pub path: PathBuf,
@@ -141,7 +138,7 @@ impl Checkpoints {
     /// The run's result: the checkpoint that `result.json` names.
     pub fn result(&self) -> Result<Checkpoint> {
         let path = self.run.join("result.json");
-        let text = match fs::read_to_string(&path) {
+        let text = match bounded::read_text(&path, bounded::CONFIG) {
             Err(e) if e.kind() == ErrorKind::NotFound => return self.find(None),
             text => text.with_context(|| format!("{}: cannot be read", path.display()))?,
         };
@@ -151,7 +148,7 @@ impl Checkpoints {
 
     pub fn state(&self, checkpoint: &Checkpoint) -> Result<State> {
         let path = checkpoint.path.join("state.json");
-        let text = fs::read_to_string(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
+        let text = bounded::read_text(&path, bounded::CONFIG).with_context(|| format!("{}: cannot be read", path.display()))?;
         serde_json::from_str(&text).with_context(|| format!("{}: not the state of a run", path.display()))
     }
 
@@ -170,12 +167,13 @@ impl Checkpoints {
     }
 
     /// Writes the checkpoint of `state.step`: `write` puts weights and moments into the folder it is given. Whatever fails, the
-    /// half-written folder is removed and earlier checkpoints stay. Then `result.json` is brought up to date and old ones go.
-    pub fn save(&self, state: &State, write: impl FnOnce(&Path) -> Result<()>) -> Result<RunResult> {
+    /// half-written folder is removed and earlier checkpoints stay. Then `result.json` is brought up to date, and all but the latest
+    /// `keep` and the best go.
+    pub fn save(&self, state: &State, keep: usize, write: impl FnOnce(&Path) -> Result<()>) -> Result<RunResult> {
         let folder = self.folder();
         private::create_folder(&folder)?;
+        self.sweep()?;
         let beside = folder.join(format!(".{}.tmp", folder_name(state.step)));
-        remove(&beside)?; // left by a crash
         let name = Self::name(state.step);
         if let Err(error) = self.write_whole(state, &beside, write) {
             fs::remove_dir_all(&beside).ok(); // the first error is the one to tell
@@ -183,7 +181,7 @@ impl Checkpoints {
         }
         let result = self.choose(state)?;
         private::replace_file(&self.run.join("result.json"), &[&serde_json::to_vec_pretty(&result)?[..], b"\n"].concat())?;
-        self.prune(state)?;
+        self.prune(state, keep)?;
         Ok(result)
     }
 
@@ -193,9 +191,21 @@ impl Checkpoints {
         private::create_file(&beside.join("state.json"), &serde_json::to_vec_pretty(state)?)?;
         private::seal_folder(beside)?;
         let path = self.path(state.step);
-        remove(&path)?; // a step that was done before a resume; its twin takes its place
+        retire(&path)?; // a step that was done before a resume; its twin takes its place
         fs::rename(beside, &path).with_context(|| format!("{}: cannot be named", path.display()))?;
         private::sync_parent(&path)
+    }
+
+    /// Removes what a crash has left: folders that were being written or removed. Their names begin with a dot.
+    fn sweep(&self) -> Result<()> {
+        let folder = self.folder();
+        for entry in fs::read_dir(&folder).with_context(|| format!("{}: cannot be listed", folder.display()))? {
+            let path = entry.with_context(|| format!("{}: cannot be listed", folder.display()))?.path();
+            if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".step-")) {
+                remove(&path)?;
+            }
+        }
+        Ok(())
     }
 
     fn choose(&self, state: &State) -> Result<RunResult> {
@@ -206,12 +216,13 @@ impl Checkpoints {
         }
     }
 
-    fn prune(&self, state: &State) -> Result<()> {
+    fn prune(&self, state: &State, keep: usize) -> Result<()> {
         let list = self.list()?;
-        let old = list.len().saturating_sub(KEPT);
+        // The last is what the run goes on from.
+        let old = list.len().saturating_sub(keep.max(1));
         for checkpoint in &list[..old] {
             if state.best.is_none_or(|best| best.step != checkpoint.step) {
-                remove(&checkpoint.path)?;
+                retire(&checkpoint.path)?;
             }
         }
         Ok(())
@@ -228,6 +239,17 @@ fn folder_name(step: usize) -> String {
 
 fn step_of(name: &str) -> Option<usize> {
     name.strip_prefix("step-").filter(|digits| digits.len() >= 6)?.parse().ok()
+}
+
+/// Removes a checkpoint. It goes out of sight first: while its files go one by one it would be an incomplete one.
+fn retire(path: &Path) -> Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let hidden = path.with_file_name(format!(".{name}.old"));
+    match fs::rename(path, &hidden) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(e).with_context(|| format!("{}: cannot be removed", path.display())),
+        Ok(()) => remove(&hidden),
+    }
 }
 
 fn remove(folder: &Path) -> Result<()> {
@@ -257,7 +279,7 @@ mod tests {
     }
 
     fn save(checkpoints: &Checkpoints, step: usize, best: Option<Best>) -> RunResult {
-        checkpoints.save(&state(step, best), |folder| Ok(fs::write(folder.join("adapter_model.safetensors"), "x")?)).unwrap()
+        checkpoints.save(&state(step, best), 2, |folder| Ok(fs::write(folder.join("adapter_model.safetensors"), "x")?)).unwrap()
     }
 
     fn steps(checkpoints: &Checkpoints) -> Vec<usize> {
@@ -284,6 +306,21 @@ mod tests {
     }
 
     #[test]
+    fn the_policy_says_how_many_stay_and_the_best_always_does() {
+        let run = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::of(run.path());
+        let best = Best { step: 1, loss: 1.5 };
+        let save = |step, keep| checkpoints.save(&state(step, Some(best)), keep, |folder| Ok(fs::write(folder.join("x"), "x")?)).unwrap();
+        (1..=5).for_each(|step| drop(save(step, 4)));
+        assert_eq!(steps(&checkpoints), [1, 2, 3, 4, 5]);
+        save(6, 1);
+        assert_eq!(steps(&checkpoints), [1, 6]);
+        save(7, 0);
+        assert_eq!(steps(&checkpoints), [1, 7], "the last is never removed");
+        assert_eq!(checkpoints.result().unwrap().step, 1);
+    }
+
+    #[test]
     fn without_a_validation_loss_the_last_is_the_result() {
         let run = tempfile::tempdir().unwrap();
         let checkpoints = Checkpoints::of(run.path());
@@ -299,7 +336,7 @@ mod tests {
         let run = tempfile::tempdir().unwrap();
         let checkpoints = Checkpoints::of(run.path());
         save(&checkpoints, 1, None);
-        let full = checkpoints.save(&state(2, None), |folder| {
+        let full = checkpoints.save(&state(2, None), 2, |folder| {
             fs::write(folder.join("adapter_model.safetensors"), "half")?;
             Err(std::io::Error::from(ErrorKind::StorageFull).into())
         });
@@ -312,9 +349,10 @@ mod tests {
     #[test]
     fn what_a_crash_left_is_not_a_checkpoint_and_goes_with_the_next() {
         let run = tempfile::tempdir().unwrap();
-        let half = run.path().join("checkpoints/.step-000003.tmp");
-        fs::create_dir_all(&half).unwrap();
-        fs::write(half.join("state.json"), "{").unwrap();
+        for half in [".step-000003.tmp", ".step-000007.tmp", ".step-000001.old"].map(|name| run.path().join("checkpoints").join(name)) {
+            fs::create_dir_all(&half).unwrap();
+            fs::write(half.join("state.json"), "{").unwrap();
+        }
         let checkpoints = Checkpoints::of(run.path());
         assert_eq!(steps(&checkpoints), [0usize; 0]);
         save(&checkpoints, 3, None);

@@ -8,12 +8,13 @@ use anyhow::{Context, Result, anyhow};
 use candle_core::Device;
 
 use super::checkpoint::Checkpoints;
+use super::fault::{DeviceFault, Faults, Injected};
 use super::inbox::Inbox;
 use super::log::{History, Log};
 use super::priority::Priority;
-use super::protocol::{Command, Ended, Event, Generate, Job, Load, Message, Outcome, Train};
+use super::protocol::{Command, Ended, Event, Generate, Job, Load, Message, Outcome, Score, Train};
 use super::slot::Slot;
-use super::{generate, journal, train};
+use super::{generate, journal, score, train};
 use crate::engine::device::{self, Want};
 
 /// Candle's and the tokenizers' recursions are deeper than the 2 MiB that threads get by default.
@@ -31,6 +32,15 @@ pub struct EngineHandle {
 impl EngineHandle {
     /// Starts the thread. Its handle can be given to a thread that passes the events on, while others send by [`Self::commands`].
     pub fn spawn(want: Want, priority: Priority) -> Result<EngineHandle> {
+        EngineHandle::start(want, priority, Faults::default())
+    }
+
+    /// For tests: an engine that suffers a fault which this machine may have no device for.
+    pub fn spawn_with_fault(want: Want, fault: Injected) -> Result<EngineHandle> {
+        EngineHandle::start(want, Priority::Normal, Faults(Some(fault)))
+    }
+
+    fn start(want: Want, priority: Priority, faults: Faults) -> Result<EngineHandle> {
         let (commands, inbox) = channel();
         let (outbox, events) = channel();
         let thread = thread::Builder::new()
@@ -38,7 +48,7 @@ impl EngineHandle {
             .stack_size(STACK)
             .spawn(move || {
                 priority.apply();
-                serve(want, Inbox::new(inbox), &Outbox(outbox));
+                serve(want, Inbox::new(inbox, faults), &Outbox(outbox));
             })
             .context("the engine thread cannot be started")?;
         Ok(EngineHandle { commands, events, thread: Some(thread) })
@@ -104,8 +114,15 @@ fn serve(want: Want, mut inbox: Inbox, outbox: &Outbox) {
     while let Some(command) = inbox.next() {
         match command {
             Command::Load(load) => serve_load(&load, want, &mut device, &mut slot, outbox),
-            Command::Train(train) => serve_train(&train, &mut slot, &mut inbox, outbox),
-            Command::Generate(job) => serve_generate(&job, &mut slot, &mut inbox, outbox),
+            Command::Train(train) => serve_train(&train, &mut device, &mut slot, &mut inbox, outbox),
+            Command::Generate(Generate { job, .. }) | Command::Score(Score { job, .. }) if slot.is_none() => {
+                outbox.send(job, Event::Ended(failed(&anyhow!("no model is loaded"))));
+            }
+            Command::Generate(_) | Command::Score(_) => {
+                if let Some(slot) = &mut slot {
+                    serve_request(&command, None, slot, &mut inbox, outbox);
+                }
+            }
             Command::Stop { .. } | Command::Quit => {} // the inbox keeps these to itself
         }
     }
@@ -130,7 +147,7 @@ fn serve_load(load: &Load, want: Want, device: &mut Option<Device>, slot: &mut O
     }
 }
 
-fn serve_train(job: &Train, slot: &mut Option<Slot>, inbox: &mut Inbox, outbox: &Outbox) {
+fn serve_train(job: &Train, device: &mut Option<Device>, slot: &mut Option<Slot>, inbox: &mut Inbox, outbox: &Outbox) {
     let log = match Log::open(&job.run) {
         Ok(log) => log,
         Err(error) => return outbox.send(job.job, Event::Ended(failed(&error))),
@@ -140,8 +157,16 @@ fn serve_train(job: &Train, slot: &mut Option<Slot>, inbox: &mut Inbox, outbox: 
     let mut ended = match outcome {
         Ok(outcome) => Ended::now(outcome, None),
         Err(error) => {
-            *slot = None; // its weights are in no known state
-            failed(&error)
+            let fault = DeviceFault::of(&error);
+            let lost = (fault == Some(DeviceFault::Lost)).then(|| device.take());
+            // Its weights are in no known state. What lies on a lost device may fail once more when it is given back.
+            let slot = slot.take();
+            guard(|| {
+                drop((slot, lost));
+                Ok(())
+            })
+            .ok();
+            failed(&in_words(job, error, fault))
         }
     };
     if let Err(error) = summarise(job, &ended) {
@@ -154,22 +179,33 @@ fn serve_train(job: &Train, slot: &mut Option<Slot>, inbox: &mut Inbox, outbox: 
     }
 }
 
-fn serve_generate(job: &Generate, slot: &mut Option<Slot>, inbox: &mut Inbox, outbox: &Outbox) {
-    match slot {
-        Some(slot) => serve_generate_with(job, slot, inbox, outbox),
-        None => outbox.send(job.job, Event::Ended(failed(&anyhow!("no model is loaded")))),
-    }
+/// A request to generate or to score, which the model in the slot answers; `step` is the training step, between two of which it is served.
+pub(super) fn serve_request(request: &Command, step: Option<usize>, slot: &mut Slot, inbox: &mut Inbox, outbox: &Outbox) {
+    let (job, outcome) = match request {
+        Command::Generate(request) => {
+            (request.job, answer(request.job, inbox, outbox, |is_stopped, emit| generate::generate(request, None, slot, is_stopped, emit)))
+        }
+        Command::Score(request) => {
+            (request.job, answer(request.job, inbox, outbox, |is_stopped, emit| score::score(request, step, slot, is_stopped, emit)))
+        }
+        Command::Load(_) | Command::Train(_) | Command::Stop { .. } | Command::Quit => return, // no requests
+    };
+    outbox.send(job, Event::Ended(outcome.map_or_else(|error| failed(&error), |outcome| Ended::now(outcome, None))));
 }
 
-/// Also called between the steps of a training run.
-pub(super) fn serve_generate_with(job: &Generate, slot: &mut Slot, inbox: &mut Inbox, outbox: &Outbox) {
-    let outcome = guard(|| {
-        generate::generate(job, None, slot, &mut || inbox.is_stopped(job.job), &mut |event| {
-            outbox.send(job.job, event);
+/// Does the work of one request: what it emits is sent under its job's number.
+fn answer(
+    job: Job,
+    inbox: &mut Inbox,
+    outbox: &Outbox,
+    work: impl FnOnce(&mut dyn FnMut() -> bool, &mut dyn FnMut(Event) -> Result<()>) -> Result<Outcome>,
+) -> Result<Outcome> {
+    guard(|| {
+        work(&mut || inbox.is_stopped(job), &mut |event| {
+            outbox.send(job, event);
             Ok(())
         })
-    });
-    outbox.send(job.job, Event::Ended(outcome.map_or_else(|error| failed(&error), |outcome| Ended::now(outcome, None))));
+    })
 }
 
 fn summarise(job: &Train, ended: &Ended) -> Result<()> {
@@ -177,6 +213,20 @@ fn summarise(job: &Train, ended: &Ended) -> Result<()> {
     history.fold(Event::Ended(ended.clone()));
     let result = Checkpoints::of(&job.run).result().ok();
     journal::summarise(&job.run, &history, result.map(|checkpoint| checkpoint.step))
+}
+
+/// Why a run failed, and what is left of it.
+fn in_words(job: &Train, error: anyhow::Error, fault: Option<DeviceFault>) -> anyhow::Error {
+    let error = match fault {
+        Some(fault) => error.context(fault.words(&job.config)),
+        None => error,
+    };
+    let run = job.run.file_name().unwrap_or_default().to_string_lossy();
+    let left = match Checkpoints::of(&job.run).list().unwrap_or_default().last() {
+        Some(last) => format!("the checkpoint of step {} is whole, and `voicetune train --resume {run}` goes on from it", last.step),
+        None => "there is no checkpoint yet".into(),
+    };
+    anyhow!("{error:#} ({left})")
 }
 
 fn failed(error: &anyhow::Error) -> Ended {

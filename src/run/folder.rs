@@ -4,11 +4,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
 use super::manifest::Manifest;
 use super::{journal, private};
+use crate::config::bounded;
 use crate::dataset::batch::Example;
 
 /// A run on disk.
@@ -87,8 +88,11 @@ impl Run {
         }
         let mut found = vec![];
         for entry in fs::read_dir(runs).with_context(|| format!("{}: cannot be listed", runs.display()))? {
-            let path = entry.with_context(|| format!("{}: cannot be listed", runs.display()))?.path();
-            if path.join("manifest.yaml").is_file()
+            let entry = entry.with_context(|| format!("{}: cannot be listed", runs.display()))?;
+            let path = entry.path();
+            // One that is being made has another name until it is whole.
+            if !entry.file_name().as_encoded_bytes().starts_with(b".")
+                && path.join("manifest.yaml").is_file()
                 && let Ok(run) = Run::open(&path)
             {
                 found.push(run);
@@ -105,7 +109,7 @@ impl Run {
     /// The text of the frozen data set, which must still be what the manifest says it was.
     pub fn dataset_jsonl(&self) -> Result<String> {
         let path = self.dataset_path();
-        let text = fs::read_to_string(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
+        let text = bounded::read_text(&path, bounded::RECORDS).with_context(|| format!("{}: cannot be read", path.display()))?;
         if hex::encode(Sha256::digest(&text)) != self.manifest.data.hash {
             bail!("{}: was changed after the run was made; restore it, or start a new run", path.display());
         }
@@ -114,9 +118,7 @@ impl Run {
 
     /// The frozen data set.
     pub fn examples(&self) -> Result<Vec<Example>> {
-        let (text, path) = (self.dataset_jsonl()?, self.dataset_path());
-        let lines = text.lines().enumerate();
-        lines.map(|(i, line)| serde_json::from_str(line).with_context(|| format!("{}:{}: not an example", path.display(), i + 1))).collect()
+        parse_dataset(&self.dataset_path(), &self.dataset_jsonl()?)
     }
 
     fn dataset_path(&self) -> PathBuf {
@@ -127,6 +129,17 @@ impl Run {
     fn number(&self) -> usize {
         self.folder_name().rsplit('-').next().and_then(|n| n.parse().ok()).unwrap_or(1)
     }
+}
+
+/// The examples of a `dataset.jsonl`; `path` stands in errors.
+pub fn parse_dataset(path: &Path, text: &str) -> Result<Vec<Example>> {
+    let example = |(number, line): (usize, &str)| -> Result<Example> {
+        let shown = || format!("{}:{number}: not an example", path.display());
+        let example: Example = serde_json::from_str(line).with_context(shown)?;
+        ensure!(example.ids.len() == example.mask.len(), "{}: its ids and its mask differ in length", shown());
+        Ok(example)
+    };
+    (1..).zip(text.lines()).map(example).collect()
 }
 
 /// The name becomes part of a folder's name.

@@ -1,13 +1,13 @@
 //! A run's log while another process writes it: what was added since the last look, folded into the history so far.
 
-use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::log::{History, Problem};
 use super::protocol::Event;
+use crate::config::bounded;
 
 /// Follows one run's `events.jsonl`. A last line without its line feed is left for the next look.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Follow {
     /// is read anew, from an empty history.
     pub fn poll(&mut self) -> Result<Vec<Event>> {
         let shown = || format!("{}: cannot be read", self.path.display());
-        let mut file = match File::open(&self.path) {
+        let mut file = match bounded::open(&self.path) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(vec![]),
             file => file.with_context(shown)?,
         };
@@ -41,8 +41,11 @@ impl Follow {
             (self.offset, self.lines, self.history) = (0, 0, History::default());
         }
         let mut added = vec![];
-        file.seek(SeekFrom::Start(self.offset)).and_then(|_| file.read_to_end(&mut added)).with_context(shown)?;
-        let Some(end) = added.iter().rposition(|&b| b == b'\n') else { return Ok(vec![]) };
+        file.seek(SeekFrom::Start(self.offset)).and_then(|_| file.take(bounded::RECORDS).read_to_end(&mut added)).with_context(shown)?;
+        let Some(end) = added.iter().rposition(|&b| b == b'\n') else {
+            ensure!((added.len() as u64) < bounded::RECORDS, "{}: a line without an end", self.path.display());
+            return Ok(vec![]);
+        };
         let mut events = vec![];
         for line in added[..end].split(|&b| b == b'\n') {
             self.lines += 1;
@@ -64,7 +67,7 @@ impl Follow {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, File};
     use std::io::Write;
 
     use super::*;

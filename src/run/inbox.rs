@@ -3,7 +3,8 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::{Receiver, TryRecvError};
 
-use super::protocol::{Command, Generate, Job};
+use super::fault::Faults;
+use super::protocol::{Command, Job};
 
 #[derive(Debug)]
 pub(super) struct Inbox {
@@ -11,11 +12,13 @@ pub(super) struct Inbox {
     waiting: VecDeque<Command>,
     stopped: BTreeSet<Job>,
     quit: bool,
+    /// What training is to suffer; nothing outside tests.
+    pub(super) faults: Faults,
 }
 
 impl Inbox {
-    pub(super) fn new(receiver: Receiver<Command>) -> Inbox {
-        Inbox { receiver, waiting: VecDeque::new(), stopped: BTreeSet::new(), quit: false }
+    pub(super) fn new(receiver: Receiver<Command>, faults: Faults) -> Inbox {
+        Inbox { receiver, waiting: VecDeque::new(), stopped: BTreeSet::new(), quit: false, faults }
     }
 
     /// The next command; waits for it. `None` when the thread is to end: it was told to quit, or nobody can tell it anything more.
@@ -41,14 +44,11 @@ impl Inbox {
         self.quit || self.stopped.contains(&job)
     }
 
-    /// A request to generate that came in during training.
-    pub(super) fn take_generate(&mut self) -> Option<Generate> {
+    /// A request about the model that is training, to generate or to score: what is served between its steps.
+    pub(super) fn take_request(&mut self) -> Option<Command> {
         self.drain();
-        let at = self.waiting.iter().position(|c| matches!(c, Command::Generate(_)))?;
-        match self.waiting.remove(at) {
-            Some(Command::Generate(generate)) => Some(generate),
-            _ => None, // `at` is the place of a Generate
-        }
+        let at = self.waiting.iter().position(|c| matches!(c, Command::Generate(_) | Command::Score(_)))?;
+        self.waiting.remove(at)
     }
 
     fn drain(&mut self) {

@@ -1,6 +1,5 @@
 //! `journal.md`: the writer's notes on a run. voicetune rewrites its own summary between two marks and touches nothing else.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use anyhow::{Context, Result};
 use super::log::History;
 use super::private;
 use super::protocol::Outcome;
+use crate::config::bounded;
 
 const BEGIN: &str = "<!-- voicetune: summary -->";
 const END: &str = "<!-- voicetune: end of summary -->";
@@ -21,7 +21,7 @@ pub(super) fn new(run: &str) -> String {
 /// Rewrites the summary in the journal of a run folder.
 pub(super) fn summarise(run: &Path, history: &History, best: Option<usize>) -> Result<()> {
     let path = run.join("journal.md");
-    let text = match fs::read_to_string(&path) {
+    let text = match bounded::read_text(&path, bounded::PROSE) {
         Err(e) if e.kind() == ErrorKind::NotFound => new(&run.file_name().unwrap_or_default().to_string_lossy()),
         text => text.with_context(|| format!("{}: cannot be read", path.display()))?,
     };

@@ -1,6 +1,6 @@
 //! `events.jsonl`: appended while a run trains, folded by everything that looks at a run, live or old.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,12 +8,15 @@ use anyhow::{Context, Result, bail};
 
 use super::private;
 use super::protocol::{Ended, Eval, Event, Sample, Saved, Started, Step};
+use crate::config::bounded;
 
 /// Appends events, each in one write, before anyone else hears of them.
 #[derive(Debug)]
 pub struct Log {
     path: PathBuf,
     file: File,
+    /// Of the lines that are whole.
+    length: u64,
 }
 
 impl Log {
@@ -27,10 +30,10 @@ impl Log {
             Err(TryLockError::WouldBlock) => bail!("{}: another process is training this run; wait for its end, or stop it", run.display()),
             Err(TryLockError::Error(e)) => return Err(e).with_context(|| format!("{}: cannot be locked", path.display())),
         }
-        let bytes = fs::read(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
-        let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1);
-        file.set_len(whole as u64).with_context(|| format!("{}: cannot be repaired", path.display()))?;
-        Ok(Log { path, file })
+        let bytes = bounded::read(&path, bounded::RECORDS).with_context(|| format!("{}: cannot be read", path.display()))?;
+        let length = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |end| end as u64 + 1);
+        file.set_len(length).with_context(|| format!("{}: cannot be repaired", path.display()))?;
+        Ok(Log { path, file, length })
     }
 
     /// Writes the event's line; streamed text and the like are passed over. Checkpoints and ends are forced to disk.
@@ -41,11 +44,18 @@ impl Log {
         let shown = || format!("{}: an event cannot be written", self.path.display());
         let mut line = serde_json::to_vec(event).with_context(shown)?;
         line.push(b'\n');
-        self.file.write_all(&line).with_context(shown)?;
+        self.file.write_all(&line).inspect_err(|_| self.take_back()).with_context(shown)?;
+        self.length += line.len() as u64;
         if matches!(event, Event::Saved(_) | Event::Ended(_)) {
             self.file.sync_data().with_context(shown)?;
         }
         Ok(())
+    }
+
+    /// Removes what a full disk has taken of a line, or the next one would be glued to it.
+    fn take_back(&self) {
+        // Where even that fails, the next process finds a torn line and removes it; the error that led here is the one to tell.
+        self.file.set_len(self.length).ok();
     }
 }
 
@@ -76,7 +86,7 @@ impl History {
     /// Reads and folds the log of a run folder; a run that has none yet has an empty history.
     pub fn read(run: &Path) -> Result<History> {
         let path = run.join("events.jsonl");
-        match fs::read(&path) {
+        match bounded::read(&path, bounded::RECORDS) {
             Ok(bytes) => Ok(History::of(&bytes)),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(History::default()),
             Err(e) => Err(e).with_context(|| format!("{}: cannot be read", path.display())),
@@ -116,13 +126,15 @@ impl History {
             Event::Sample(sample) => self.samples.push(sample),
             Event::Saved(saved) => self.saved.push(saved),
             Event::Ended(ended) => self.ended = Some(ended),
-            Event::Loaded(_) | Event::Text(_) => {}
+            Event::Loaded(_) | Event::Scored(_) | Event::Text(_) => {}
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::run::protocol::Outcome;
 

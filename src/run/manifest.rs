@@ -1,13 +1,13 @@
 //! `manifest.yaml`: what a run was made from. Written once, never changed.
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::config::{Config, Templates};
+use crate::config::yaml::{self, Fault};
+use crate::config::{Config, Templates, bounded, check};
 use crate::hub::{ModelFiles, Tuning};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,8 +61,15 @@ impl Model {
 impl Manifest {
     pub fn read(run: &Path) -> Result<Manifest> {
         let path = run.join("manifest.yaml");
-        let text = fs::read_to_string(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
-        serde_yaml::from_str(&text).with_context(|| format!("{}: not the manifest of a run", path.display()))
+        let text = bounded::read_text(&path, bounded::PROSE).with_context(|| format!("{}: cannot be read", path.display()))?;
+        Manifest::parse(&text).with_context(|| format!("{}: not the manifest of a run", path.display()))
+    }
+
+    /// Reads the text of a `manifest.yaml`.
+    pub fn parse(text: &str) -> Result<Manifest> {
+        let manifest: Manifest = yaml::parse(text).map_err(in_words)?;
+        check(&manifest.config).map_err(in_words)?;
+        Ok(manifest)
     }
 
     pub(super) fn to_yaml(&self) -> Result<String> {
@@ -70,18 +77,34 @@ impl Manifest {
     }
 }
 
+fn in_words(fault: Fault) -> anyhow::Error {
+    match fault.line {
+        Some(line) => anyhow!("line {line}: {}", fault.message),
+        None => anyhow!(fault.message),
+    }
+}
+
 /// SHA-256 of a config, in hexadecimal: the same for the same values, however its file is laid out.
 pub fn config_hash(config: &Config) -> Result<String> {
-    Ok(hex::encode(Sha256::digest(serde_json::to_vec(config).context("the config cannot be hashed")?)))
+    Ok(hex::encode(Sha256::digest(serde_json::to_vec(&keys(config)?).context("the config cannot be hashed")?)))
 }
 
 /// What is different in the second config, a line a key: `epochs: 3 -> 5`.
 pub fn config_changes(was: &Config, is: &Config) -> Result<Vec<String>> {
-    let map = |config: &Config| match serde_json::to_value(config).context("the config cannot be compared")? {
-        serde_json::Value::Object(map) => Ok(map),
-        other => anyhow::bail!("a config is a map, not {other}"),
-    };
-    let (was, is) = (map(was)?, map(is)?);
+    let (was, is) = (keys(was)?, keys(is)?);
     let differing = was.iter().filter(|(key, value)| is.get(*key) != Some(value));
     Ok(differing.map(|(key, value)| format!("{key}: {value} -> {}", is.get(key).unwrap_or(&serde_json::Value::Null))).collect())
+}
+
+/// The keys that decide what is trained. How many checkpoints stay on the disk does not, and what is computed again gives the same
+/// numbers: a run that ran out of memory can go on with `recompute: block`.
+fn keys(config: &Config) -> Result<serde_json::Map<String, serde_json::Value>> {
+    match serde_json::to_value(config).context("the config cannot be compared")? {
+        serde_json::Value::Object(mut map) => {
+            map.shift_remove("keep_checkpoints");
+            map.shift_remove("recompute");
+            Ok(map)
+        }
+        other => anyhow::bail!("a config is a map, not {other}"),
+    }
 }

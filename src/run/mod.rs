@@ -1,8 +1,9 @@
-//! Runs: the engine thread, the training loop, checkpoints and the event log.
+//! Runs: the engine thread, the training loop, checkpoints, the event log, and the worker process that all of it lives in.
 
 pub mod advice;
 pub mod checkpoint;
 mod engine_thread;
+pub mod fault;
 pub mod folder;
 pub mod follow;
 mod generate;
@@ -20,9 +21,14 @@ pub(crate) mod private;
 pub mod prompts;
 pub mod protocol;
 pub mod resume;
+mod score;
+pub mod scores;
+pub mod scoring;
 mod slot;
 pub mod summary;
 mod train;
+pub mod work;
+pub mod worker;
 
 pub use engine_thread::EngineHandle;
 pub use folder::Run;

@@ -1,14 +1,15 @@
 //! `outputs/<prompt>/<arm>.jsonl`: every sample that was drawn from a run, with all that is needed to draw it again.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::private;
+use super::private::{self, Torn};
 use super::protocol::{Finish, Sample, Sampling, now};
+use crate::config::bounded;
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,14 +49,13 @@ impl Output {
     }
 }
 
-/// Appends to the run's outputs, in one write.
+/// Appends to the run's outputs.
 pub fn append(run: &Path, output: &Output) -> Result<()> {
     let folder = run.join("outputs").join(&output.prompt);
     private::create_folder(&folder)?;
     let path = folder.join(format!("{}.jsonl", output.arm));
-    let mut line = serde_json::to_vec(output).with_context(|| format!("{}: a sample cannot be written", path.display()))?;
-    line.push(b'\n');
-    private::append(&path)?.write_all(&line).with_context(|| format!("{}: a sample cannot be written", path.display()))
+    let line = serde_json::to_vec(output).with_context(|| format!("{}: a sample cannot be written", path.display()))?;
+    private::append_line(&path, &line, Torn::Remove)
 }
 
 /// The prompts that have outputs, each with its arms, both sorted.
@@ -88,11 +88,16 @@ fn names(folder: &Path) -> Result<Vec<String>> {
 /// All outputs of one prompt and arm, in the order they were drawn; a torn last line is left out.
 pub fn read(run: &Path, prompt: &str, arm: &str) -> Result<Vec<Output>> {
     let path = run.join("outputs").join(prompt).join(format!("{arm}.jsonl"));
-    let text = match fs::read_to_string(&path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(vec![]),
-        text => text.with_context(|| format!("{}: cannot be read", path.display()))?,
-    };
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let lines = whole.lines().enumerate();
-    lines.map(|(i, line)| serde_json::from_str(line).with_context(|| format!("{}:{}: not an output", path.display(), i + 1))).collect()
+    match bounded::read(&path, bounded::RECORDS) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(vec![]),
+        Err(e) => Err(e).with_context(|| format!("{}: cannot be read", path.display())),
+        Ok(bytes) => parse(&path, &bytes),
+    }
+}
+
+/// The outputs of a file's contents; `path` stands in errors.
+pub fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Output>> {
+    let whole = bytes.iter().rposition(|&b| b == b'\n').unwrap_or(0);
+    let lines = (1..).zip(bytes[..whole].split(|&b| b == b'\n')).filter(|(_, line)| !line.is_empty());
+    lines.map(|(n, line)| serde_json::from_slice(line).with_context(|| format!("{}:{n}: not an output", path.display()))).collect()
 }

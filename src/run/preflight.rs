@@ -211,7 +211,7 @@ impl Preflight {
         let config = &prepared.config;
         let each = checkpoint::bytes(trainable, config.optimizer.state);
         let best = config.keep_best == KeepBest::Validation && config.evaluate_every != Every::Never;
-        let kept = checkpoint::most_at_once(best).min(prepared.steps());
+        let kept = checkpoint::most_at_once(config.keep_checkpoints, best).min(prepared.steps());
         // The folder of a first run is not there yet.
         let free = runs.ancestors().find_map(|folder| fs4::available_space(folder).ok());
         let level = match free {

@@ -126,7 +126,7 @@ impl Prepared {
 
     /// Optimiser steps of all epochs.
     pub fn steps(&self) -> usize {
-        Plan::new(&self.examples, &self.config).steps()
+        steps(&self.examples, &self.config)
     }
 
     /// The examples of one part of the split.
@@ -177,6 +177,11 @@ impl Prepared {
             last_step: None,
         }
     }
+}
+
+/// Optimiser steps of all epochs.
+pub fn steps(examples: &[Example], config: &Config) -> usize {
+    Plan::new(examples, config).steps()
 }
 
 fn canaries(

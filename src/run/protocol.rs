@@ -19,6 +19,7 @@ pub enum Command {
     Load(Load),
     Train(Box<Train>),
     Generate(Generate),
+    Score(Score),
     /// Finish the step, write a checkpoint, end as stopped; in generation, end after the token.
     Stop {
         job: Job,
@@ -89,6 +90,15 @@ pub struct Generate {
     pub sampling: Sampling,
 }
 
+/// Asks each arm how likely every token of a sequence is after those before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Score {
+    pub job: Job,
+    /// A prompt as the model reads it and the text that follows it, or any other sequence; at least two.
+    pub ids: Vec<u32>,
+    pub arms: Vec<Arm>,
+}
+
 /// A prompt as the model reads it, template and all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prompt {
@@ -133,7 +143,7 @@ pub struct Message {
     pub event: Event,
 }
 
-/// Something that happened. All but `loaded` and `text` are lines of a run's `events.jsonl`.
+/// Something that happened. All but `loaded`, `scored` and `text` are lines of a run's `events.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
@@ -142,6 +152,7 @@ pub enum Event {
     Step(Step),
     Eval(Eval),
     Sample(Sample),
+    Scored(Scored),
     Saved(Saved),
     Text(Text),
     Ended(Ended),
@@ -216,6 +227,27 @@ pub struct Sample {
     pub finish: Finish,
 }
 
+/// How likely one arm finds a sequence; never logged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scored {
+    pub arm: Arm,
+    /// The training step it was scored at, while training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<usize>,
+    /// `logprobs[i] = ln p(ids[i + 1] | ids[..= i])`, one fewer than there are ids.
+    pub logprobs: Vec<f32>,
+    /// What was likeliest at the same places, apart from what stands there.
+    pub rivals: Vec<Rival>,
+}
+
+/// A token that could have stood in another's place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rival {
+    /// For display: `<E2 80>` where it is a part of a character.
+    pub text: String,
+    pub logprob: f32,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Finish {
@@ -262,7 +294,7 @@ pub enum Outcome {
 impl Event {
     /// Whether it is a line of `events.jsonl`.
     pub fn is_logged(&self) -> bool {
-        !matches!(self, Event::Loaded(_) | Event::Text(_))
+        !matches!(self, Event::Loaded(_) | Event::Scored(_) | Event::Text(_))
     }
 }
 

@@ -131,10 +131,14 @@ pub fn summarise(run: &Run, history: &History, last_event: Option<SystemTime>) -
     }
 }
 
+/// Whether a process trains this run now: it holds the run's log.
+pub fn is_live(run: &Path) -> bool {
+    File::open(run.join("events.jsonl")).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 /// Of a run whose log has no end: whether a process holds the log, as the one that trains does.
 fn unended(run: &Path, steps: usize) -> State {
-    let held = File::open(run.join("events.jsonl")).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)));
-    match (held, steps) {
+    match (is_live(run), steps) {
         (true, _) => State::Running,
         (false, 0) => State::New,
         (false, _) => State::Interrupted,

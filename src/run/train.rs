@@ -6,7 +6,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::checkpoint::{self, Best, Checkpoints, State};
-use super::engine_thread::{Recorder, serve_generate_with};
+use super::engine_thread::{Recorder, serve_request};
+use super::fault::Faults;
 use super::generate;
 use super::inbox::Inbox;
 use super::manifest::config_hash;
@@ -24,6 +25,7 @@ use crate::engine::{LossSum, StepKey, device};
 pub(super) fn train(job: &Train, slot: &mut Slot, inbox: &mut Inbox, recorder: &mut Recorder) -> Result<Outcome> {
     let plan = Plan::new(&job.examples, &job.config);
     ensure!(!plan.train.is_empty(), "there is no training example: every pair was held out or left out");
+    check_ids(&job.examples, slot)?;
     let last_step = job.last_step.map_or(plan.steps(), |n| n.min(plan.steps()));
     let mut training = Training::prepare(job, plan, slot)?;
     recorder.record(Event::Started(training.started(slot)))?;
@@ -35,7 +37,7 @@ pub(super) fn train(job: &Train, slot: &mut Slot, inbox: &mut Inbox, recorder: &
         if inbox.is_stopped(job.job) {
             return Ok(Outcome::Stopped);
         }
-        training.step(step, slot, recorder)?;
+        training.step(step, slot, inbox.faults, recorder)?;
         let improved = training.plan.is_due(job.config.evaluate_every, step) && training.evaluate(step, slot, recorder)?;
         if improved || step == last_step || step.is_multiple_of(job.config.checkpoint_every) || inbox.is_stopped(job.job) {
             training.save(step, slot, recorder)?;
@@ -43,8 +45,8 @@ pub(super) fn train(job: &Train, slot: &mut Slot, inbox: &mut Inbox, recorder: &
         if training.plan.is_due(job.config.sample_every, step) && !inbox.is_stopped(job.job) {
             training.sample(step, slot, inbox, recorder)?;
         }
-        while let Some(request) = inbox.take_generate() {
-            serve_generate_with(&request, slot, inbox, recorder.outbox);
+        while let Some(request) = inbox.take_request() {
+            serve_request(&request, Some(step), slot, inbox, recorder.outbox);
         }
         if inbox.is_stopped(job.job) && step < last_step {
             training.save(step, slot, recorder)?;
@@ -52,6 +54,15 @@ pub(super) fn train(job: &Train, slot: &mut Slot, inbox: &mut Inbox, recorder: &
         }
     }
     Ok(Outcome::Finished)
+}
+
+/// A data set that was made with another tokenizer, or by hand, would make the engine read beside its tables.
+fn check_ids(examples: &[Example], slot: &Slot) -> Result<()> {
+    let vocab = slot.model.spec().vocab();
+    match examples.iter().find(|example| example.ids.iter().any(|&id| id as usize >= vocab)) {
+        Some(example) => bail!("{}: has a token that {} does not have (there are {vocab})", example.pair, slot.files.name),
+        None => Ok(()),
+    }
 }
 
 struct Training<'a> {
@@ -125,7 +136,7 @@ impl<'a> Training<'a> {
     }
 
     /// One optimiser step: the loss of all its micro-steps is divided by all their trained tokens, once.
-    fn step(&mut self, step: usize, slot: &mut Slot, recorder: &mut Recorder) -> Result<()> {
+    fn step(&mut self, step: usize, slot: &mut Slot, faults: Faults, recorder: &mut Recorder) -> Result<()> {
         let clock = Instant::now();
         let config = &self.job.config;
         let planned = self.plan.step(step);
@@ -135,16 +146,19 @@ impl<'a> Training<'a> {
         if trained == 0 {
             bail!("step {step}: {} hold no token to train on; look at them with `voicetune encode`", pairs.join(", "));
         }
+        let shown = || format!("step {step} (pairs: {})", pairs.join(", "));
         let mut sum = LossSum::default();
         for (micro, batch) in batches.iter().enumerate() {
             let key = StepKey { seed: config.seed, step: step as u64, micro: micro as u32, recompute: config.recompute };
-            sum += slot.model.accumulate(batch, 1.0 / trained as f64, key)?;
+            faults.compute(step).with_context(shown)?;
+            sum += slot.model.accumulate(batch, 1.0 / trained as f64, key).with_context(shown)?;
         }
-        let loss = sum.mean();
+        let loss = faults.loss(step, sum.mean());
         check_finite("the loss", loss, step, &pairs)?;
         let lr = learning_rate(&config.schedule, config.optimizer.learning_rate, step - 1, self.plan.steps());
-        let report = self.optimizer.step(&mut slot.model, lr, config.clip_grad_norm)?;
-        check_finite("the gradient's norm", report.grad_norm, step, &pairs)?;
+        let report = self.optimizer.step(&mut slot.model, lr, config.clip_grad_norm).with_context(shown)?;
+        let grad_norm = faults.grad_norm(step, report.grad_norm);
+        check_finite("the gradient's norm", grad_norm, step, &pairs)?;
         let seconds = clock.elapsed().as_secs_f64();
         let seen: usize = batches.iter().map(|batch| batch.tokens.len()).sum();
         recorder.record(Event::Step(Step {
@@ -153,7 +167,7 @@ impl<'a> Training<'a> {
             loss,
             tokens: sum.tokens,
             lr,
-            grad_norm: report.grad_norm,
+            grad_norm,
             ms: seconds * 1000.0,
             tokens_per_s: seen as f64 / seconds,
             device_bytes: device::used_bytes(slot.model.device()),
@@ -200,7 +214,7 @@ impl<'a> Training<'a> {
             config_hash: config_hash(config)?,
             data_hash: self.job.data_hash.clone(),
         };
-        let result = self.checkpoints.save(&state, |folder| {
+        let result = self.checkpoints.save(&state, config.keep_checkpoints, |folder| {
             match config.method {
                 Method::Lora => slot.model.save_adapter(folder, &slot.files.name)?,
                 Method::Full => {
@@ -246,7 +260,7 @@ fn pairs_of(planned: &PlannedStep) -> Vec<String> {
 fn check_finite(what: &str, value: f64, step: usize, pairs: &[String]) -> Result<()> {
     ensure!(
         value.is_finite(),
-        "step {step}: {what} is {value} (pairs: {}); lower optimizer.learning_rate or use base_precision: f32, and start again",
+        "step {step}: {what} is {value} (pairs: {}); lower optimizer.learning_rate or use base_precision: f32, and start a new run",
         pairs.join(", ")
     );
     Ok(())

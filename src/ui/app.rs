@@ -20,6 +20,8 @@ use super::tasks::Done;
 use super::theme::Theme;
 use super::work::{News, Order, Outcomes, Work};
 use crate::config::Workspace;
+use crate::run::journal::counted;
+use crate::run::worker::Request;
 
 /// Below this nothing can be read.
 const SMALLEST: (u16, u16) = (40, 12);
@@ -59,7 +61,8 @@ impl App {
             is_leaving: false,
             edited_for: Tab::Pairs,
         };
-        let effects = app.with_screen(|screen, shared| screen.on_show(shared));
+        let mut effects = app.with_screen(|screen, shared| screen.on_show(shared));
+        effects.push(Effect::Do(Io::Attach));
         let io = app.serve(effects);
         (app, io)
     }
@@ -81,13 +84,16 @@ impl App {
                 vec![]
             }
             Msg::Tick => self.each(|screen, shared| screen.on_tick(shared)),
-            Msg::Engine(message) => {
-                let out = self.shared.work.on_message(message);
+            Msg::Worker(report) => {
+                let out = self.shared.work.on_report(report);
                 return self.work_got_on(out);
             }
-            Msg::EngineLost(error) => {
-                let out = self.shared.work.on_lost(&error);
-                self.notice = Some(Notice { level: Level::Error, text: error });
+            Msg::WorkerGone(last_words) => {
+                let out = self.shared.work.on_gone(last_words.as_deref());
+                return self.work_got_on(out);
+            }
+            Msg::NoWorker(error) => {
+                let out = self.shared.work.on_refused(&error);
                 return self.work_got_on(out);
             }
             Msg::Done(Done::Work(done)) => {
@@ -107,7 +113,7 @@ impl App {
             }
         };
         let mut io = self.serve(effects);
-        if self.is_leaving && self.at_stake().is_empty() {
+        if self.is_leaving && self.unsaved().is_empty() {
             io.push(Io::Quit);
         }
         io
@@ -165,14 +171,17 @@ impl App {
         match answer {
             Answer::Stay | Answer::Close => vec![],
             Answer::Run(action) => self.act(action),
-            Answer::Quit => {
+            Answer::Quit { stops } => {
                 let mut effects = self.each(|screen, shared| screen.keep_all(shared));
+                effects.extend(stops.then_some(Effect::Do(Io::Worker(Request::StopAll))));
                 effects.push(Effect::Do(Io::Quit));
                 effects
             }
-            Answer::SaveAndQuit => {
+            Answer::SaveAndQuit { stops } => {
                 self.is_leaving = true;
-                self.each(|screen, shared| screen.save_all(shared))
+                let mut effects = self.each(|screen, shared| screen.save_all(shared));
+                effects.extend(stops.then_some(Effect::Do(Io::Worker(Request::StopAll))));
+                effects
             }
         }
     }
@@ -192,9 +201,6 @@ impl App {
                 self.overlay = Some(Overlay::palette(self.contexts(), &self.shared.keymap));
                 vec![]
             }
-            Action::Suspend if self.shared.work.is_training() => {
-                vec![Effect::warn("a run is training in this process, and would be suspended with it: open another window instead")]
-            }
             Action::Suspend => vec![Effect::Do(Io::Suspend)],
             Action::Redraw => vec![Effect::Do(Io::Redraw)],
             Action::NextTheme => {
@@ -202,11 +208,11 @@ impl App {
                 vec![Effect::say(format!("theme: {}", self.shared.theme.name()))]
             }
             Action::Quit => {
-                let at_stake = self.at_stake();
-                if at_stake.is_empty() {
+                let (unsaved, work) = (self.unsaved(), self.work_that_goes_on());
+                if unsaved.is_empty() && work.is_none() {
                     return vec![Effect::Do(Io::Quit)];
                 }
-                self.overlay = Some(Overlay::leave(at_stake));
+                self.overlay = Some(Overlay::leave(unsaved, work));
                 vec![]
             }
             action => self.with_screen(|screen, shared| screen.act(action, shared)),
@@ -324,7 +330,12 @@ impl App {
 
     fn show(&mut self, tab: Tab) -> Vec<Effect> {
         self.tab = tab;
-        self.with_screen(|screen, shared| screen.on_show(shared))
+        let mut effects = self.with_screen(|screen, shared| screen.on_show(shared));
+        // Another terminal may have begun a run meanwhile.
+        if matches!(tab, Tab::Train | Tab::Runs) {
+            effects.push(Effect::Do(Io::Attach));
+        }
+        effects
     }
 
     fn contexts(&self) -> Vec<Context> {
@@ -336,12 +347,20 @@ impl App {
         contexts
     }
 
-    fn at_stake(&self) -> Vec<String> {
-        let mut at_stake: Vec<String> = self.screens().iter().filter_map(|screen| screen.at_stake()).collect();
-        if self.shared.work.is_training() && !self.is_leaving {
-            at_stake.push("A run is training: leaving ends it after its step, with a checkpoint to go on from.".into());
-        }
-        at_stake
+    fn unsaved(&self) -> Vec<String> {
+        self.screens().iter().filter_map(|screen| screen.at_stake()).collect()
+    }
+
+    /// What the worker is left with, in words, where that is a run.
+    fn work_that_goes_on(&self) -> Option<String> {
+        let work = &self.shared.work;
+        let training = work.training().filter(|_| work.is_training())?;
+        let name = visible(&training.order.name);
+        let waiting = match work.queue().count() {
+            0 => String::new(),
+            n => format!(", and {} after it", counted(n, "order")),
+        };
+        Some(format!("{name} is training{waiting}. It needs no terminal: the next `voicetune` shows it again."))
     }
 
     fn screens(&self) -> [&dyn Screen; 5] {
@@ -396,6 +415,9 @@ impl App {
         }
         if let Some(reading) = work.reading() {
             return format!("drawing samples · {} of {}", reading.done, reading.total());
+        }
+        if work.scoring().is_some() {
+            return "scoring a text".into();
         }
         let root = self.shared.workspace.root();
         visible(&root.file_name().map_or_else(|| root.display().to_string(), |name| name.to_string_lossy().into_owned()))

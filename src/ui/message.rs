@@ -1,13 +1,15 @@
 //! What reaches the interface, and what it asks for: closed enums of plain data.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use crossterm::event::MouseEvent;
 
 use super::keys::Chord;
 use super::tasks::{Done, Task};
 use super::work::Order;
-use crate::run::protocol::{self, Command};
+use crate::review::marks::Marks;
+use crate::run::worker::{Report, Request};
 
 /// Everything that happens to the interface.
 #[derive(Debug)]
@@ -19,9 +21,11 @@ pub enum Msg {
     Resize(u16, u16),
     /// Comes twice a second while a screen wants it.
     Tick,
-    Engine(protocol::Message),
-    /// The engine thread cannot be had any more.
-    EngineLost(String),
+    Worker(Report),
+    /// The worker is gone. What it wrote at last, where it wrote anything.
+    WorkerGone(Option<String>),
+    /// No worker can be had, and why.
+    NoWorker(String),
     Done(Done),
     /// A task has failed in a way that is the program's fault.
     Fault(String),
@@ -40,7 +44,7 @@ pub enum Effect {
     Show(Tab),
     /// Go to a screen with something to look at.
     Open(Open),
-    /// Work for the engine thread.
+    /// Work for the worker.
     Order(Order),
     /// End the work under way: a run after its step with a checkpoint, samples at once.
     StopTraining,
@@ -72,7 +76,10 @@ impl Effect {
 pub enum Io {
     /// Runs beside the interface; its [`Done`] comes back as a message.
     Task(Task),
-    Engine(Command),
+    /// For the worker, which is started where there is none.
+    Worker(Request),
+    /// Looks for a worker that is there already.
+    Attach,
     /// To the terminal's clipboard (OSC 52).
     Copy(String),
     /// Hands the terminal to `$EDITOR` with this text; [`Msg::Edited`] comes back.
@@ -141,6 +148,8 @@ pub struct Revision {
     /// From 0.
     pub sample: usize,
     pub text: String,
+    /// What is marked in it. `None` for a text of the writer's own, and while the arm's name is hidden: what a model copied gives it away.
+    pub marks: Option<Rc<Marks>>,
 }
 
 /// One line for the writer at the foot of the screen.

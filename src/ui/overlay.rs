@@ -16,7 +16,7 @@ use super::widgets::{LineInput, Popup, choose, window};
 pub enum Overlay {
     Help { contexts: Vec<Context>, scroll: usize },
     Palette(Palette),
-    Leave { at_stake: Vec<String>, cursor: usize },
+    Leave { at_stake: Vec<String>, answers: Vec<(&'static str, Answer)>, cursor: usize },
 }
 
 /// What an overlay asks of the application.
@@ -25,16 +25,14 @@ pub enum Answer {
     Stay,
     Close,
     Run(Action),
-    SaveAndQuit,
-    Quit,
+    /// The work is stopped as well.
+    SaveAndQuit {
+        stops: bool,
+    },
+    Quit {
+        stops: bool,
+    },
 }
-
-/// The answers to the question before leaving.
-const LEAVE: [(&str, Answer); 3] = [
-    ("Save all and leave", Answer::SaveAndQuit),
-    ("Leave; what is not saved is offered again next time", Answer::Quit),
-    ("Stay", Answer::Close),
-];
 
 #[derive(Debug)]
 pub struct Palette {
@@ -55,8 +53,25 @@ impl Overlay {
         Overlay::Palette(palette)
     }
 
-    pub fn leave(at_stake: Vec<String>) -> Overlay {
-        Overlay::Leave { at_stake, cursor: 0 }
+    /// The question before leaving. `unsaved` is what is not saved, in words; `work` is what goes on in the worker.
+    pub fn leave(unsaved: Vec<String>, work: Option<String>) -> Overlay {
+        let keep = |stops| Answer::Quit { stops };
+        let save = |stops| Answer::SaveAndQuit { stops };
+        let mut answers = match (unsaved.is_empty(), work.is_some()) {
+            (true, _) => {
+                vec![("Leave; the run goes on", keep(false)), ("Leave; the run stops after its step, with a checkpoint", keep(true))]
+            }
+            (false, false) => {
+                vec![("Save all and leave", save(false)), ("Leave; what is not saved is offered again next time", keep(false))]
+            }
+            (false, true) => vec![
+                ("Save all and leave; the run goes on", save(false)),
+                ("Save all and leave; the run stops after its step, with a checkpoint", save(true)),
+                ("Leave; the run goes on, what is not saved is offered again next time", keep(false)),
+            ],
+        };
+        answers.push(("Stay", Answer::Close));
+        Overlay::Leave { at_stake: unsaved.into_iter().chain(work).collect(), answers, cursor: 0 }
     }
 
     pub fn contexts(&self) -> Vec<Context> {
@@ -79,8 +94,8 @@ impl Overlay {
                 return palette.found.get(palette.cursor).map_or(Answer::Close, |entry| Answer::Run(entry.action));
             }
             (Overlay::Palette(_), _) => {}
-            (Overlay::Leave { cursor, .. }, Action::Accept) => return LEAVE[*cursor].1,
-            (Overlay::Leave { cursor, .. }, action) => *cursor = moved(*cursor, LEAVE.len() - 1, action),
+            (Overlay::Leave { answers, cursor, .. }, Action::Accept) => return answers[*cursor].1,
+            (Overlay::Leave { answers, cursor, .. }, action) => *cursor = moved(*cursor, answers.len() - 1, action),
         }
         Answer::Stay
     }
@@ -114,8 +129,8 @@ impl Overlay {
                 frame.render_widget(Paragraph::new(shown), inner);
             }
             Overlay::Palette(palette) => palette.view(frame, area, keymap, theme),
-            Overlay::Leave { at_stake, cursor } => {
-                let options: Vec<&str> = LEAVE.iter().map(|(text, _)| *text).collect();
+            Overlay::Leave { at_stake, answers, cursor } => {
+                let options: Vec<&str> = answers.iter().map(|(text, _)| *text).collect();
                 choose(frame, area, theme, "Leave voicetune?", at_stake, &options, *cursor);
             }
         }

@@ -19,7 +19,7 @@ pub struct Shared {
     pub settings: Settings,
     pub keymap: Keymap,
     pub theme: Theme,
-    /// What the engine thread is at.
+    /// What the worker is at.
     pub work: Work,
     /// What was copied or cut last, for pasting here.
     pub clipboard: String,
@@ -61,7 +61,7 @@ pub trait Screen {
         vec![]
     }
 
-    /// The engine thread has got on.
+    /// The worker has got on.
     fn on_news(&mut self, _news: &News, _shared: &Shared) -> Vec<Effect> {
         vec![]
     }

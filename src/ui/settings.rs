@@ -79,7 +79,8 @@ pub fn path() -> Option<PathBuf> {
     Some(base.join("voicetune").join("config.yaml"))
 }
 
-fn parse(path: &Path, text: &str) -> Result<(Settings, Keymap)> {
+/// The settings and keys that the text of the file at `path` asks for.
+pub fn parse(path: &Path, text: &str) -> Result<(Settings, Keymap)> {
     let raw: Raw = match text.trim().is_empty() {
         true => Raw::default(),
         false => yaml::parse(text).map_err(|fault| match fault.line {

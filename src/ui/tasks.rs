@@ -20,11 +20,18 @@ pub struct Desk {
     pub pairs: pairs::Desk,
     pub runs: runs::Desk,
     pub train: train::Desk,
+    pub work: work::Desk,
 }
 
 impl Desk {
     pub fn new(workspace: Workspace) -> Desk {
-        Desk { workspace, pairs: pairs::Desk::default(), runs: runs::Desk::default(), train: train::Desk::default() }
+        Desk {
+            workspace,
+            pairs: pairs::Desk::default(),
+            runs: runs::Desk::default(),
+            train: train::Desk::default(),
+            work: work::Desk::default(),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::env;
 use ratatui::style::{Color, Modifier, Style};
 
 use super::settings::ThemeChoice;
+use crate::review::surprisal::Shade;
 
 /// How many colours the terminal shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,13 @@ pub struct Theme {
     pub cut_off: Style,
     /// Text that stands in a training pair word for word.
     pub verbatim: Style,
+    /// A fact that the model seems to have invented.
+    pub invented: Style,
+    /// Steps of surprise, from none to the greatest.
+    pub surprise: [Style; 8],
+    /// Steps by which the fine-tuned arm is less surprised than the base, and more.
+    pub less: [Style; 3],
+    pub more: [Style; 3],
     /// Curves, in the order in which they are told apart.
     pub curves: [Style; 6],
 }
@@ -65,6 +73,10 @@ struct Inks {
     blue: Color,
     magenta: Color,
     cyan: Color,
+    /// Grounds of the heat map; the lowest steps have none.
+    heat: [Color; 8],
+    less: [Color; 3],
+    more: [Color; 3],
 }
 
 const DARK: Inks = Inks {
@@ -80,6 +92,18 @@ const DARK: Inks = Inks {
     blue: Color::Rgb(97, 175, 239),
     magenta: Color::Rgb(198, 140, 221),
     cyan: Color::Rgb(86, 182, 194),
+    heat: [
+        Color::Reset,
+        Color::Rgb(44, 40, 34),
+        Color::Rgb(62, 48, 30),
+        Color::Rgb(86, 58, 26),
+        Color::Rgb(112, 64, 26),
+        Color::Rgb(136, 62, 34),
+        Color::Rgb(156, 54, 44),
+        Color::Rgb(178, 36, 60),
+    ],
+    less: [Color::Rgb(24, 52, 44), Color::Rgb(20, 84, 66), Color::Rgb(12, 118, 88)],
+    more: [Color::Rgb(56, 34, 62), Color::Rgb(90, 42, 100), Color::Rgb(126, 46, 138)],
 };
 
 const LIGHT: Inks = Inks {
@@ -95,6 +119,18 @@ const LIGHT: Inks = Inks {
     blue: Color::Rgb(24, 86, 170),
     magenta: Color::Rgb(130, 46, 140),
     cyan: Color::Rgb(0, 105, 120),
+    heat: [
+        Color::Reset,
+        Color::Rgb(255, 248, 226),
+        Color::Rgb(255, 238, 196),
+        Color::Rgb(255, 222, 160),
+        Color::Rgb(255, 202, 126),
+        Color::Rgb(252, 178, 104),
+        Color::Rgb(246, 150, 96),
+        Color::Rgb(238, 120, 100),
+    ],
+    less: [Color::Rgb(218, 242, 226), Color::Rgb(168, 222, 190), Color::Rgb(110, 198, 152)],
+    more: [Color::Rgb(244, 226, 246), Color::Rgb(228, 186, 232), Color::Rgb(208, 142, 216)],
 };
 
 const SIXTEEN: Inks = Inks {
@@ -110,7 +146,37 @@ const SIXTEEN: Inks = Inks {
     blue: Color::Blue,
     magenta: Color::Magenta,
     cyan: Color::Cyan,
+    heat: [Color::Reset; 8],
+    less: [Color::Reset; 3],
+    more: [Color::Reset; 3],
 };
+
+/// A ladder of weights, so that three steps are told apart without a colour.
+const STEPS: [Modifier; 3] = [Modifier::empty(), Modifier::UNDERLINED, Modifier::UNDERLINED.union(Modifier::BOLD)];
+
+/// Without a colour two steps look alike: four looks are as many as terminals tell apart.
+const MONO_HEAT: [Modifier; 8] = [
+    Modifier::DIM,
+    Modifier::DIM,
+    Modifier::empty(),
+    Modifier::empty(),
+    Modifier::UNDERLINED,
+    Modifier::UNDERLINED,
+    Modifier::UNDERLINED.union(Modifier::BOLD),
+    Modifier::UNDERLINED.union(Modifier::BOLD),
+];
+
+/// Grounds of the sixteen colours would hide the text of one theme or another, so the letters are coloured.
+const SIXTEEN_HEAT: [(Color, Modifier); 8] = [
+    (Color::DarkGray, Modifier::empty()),
+    (Color::DarkGray, Modifier::empty()),
+    (Color::Reset, Modifier::empty()),
+    (Color::Reset, Modifier::empty()),
+    (Color::Yellow, Modifier::empty()),
+    (Color::Yellow, Modifier::UNDERLINED),
+    (Color::Red, Modifier::UNDERLINED),
+    (Color::Red, Modifier::UNDERLINED.union(Modifier::BOLD)),
+];
 
 impl Depth {
     /// By `NO_COLOR`, `COLORTERM` and `TERM`, as other programs have it.
@@ -147,6 +213,11 @@ impl Theme {
         theme
     }
 
+    /// Whether texts carry signs such as `[-old-]` and `[=copied=]`: without colours, styles alone are easily missed.
+    pub fn has_signs(&self) -> bool {
+        self.choice == ThemeChoice::Mono
+    }
+
     /// The next one that the terminal can show.
     pub fn next(&self) -> Theme {
         use ThemeChoice::{Auto, Dark, Light, Mono, Sixteen};
@@ -168,6 +239,17 @@ impl Theme {
             ThemeChoice::Light => "light",
             ThemeChoice::Sixteen => "sixteen colours",
             ThemeChoice::Mono => "no colour",
+        }
+    }
+
+    /// How a step of a heat map is drawn.
+    pub fn shade(&self, shade: Shade) -> Style {
+        let of = |steps: &[Style], step: usize| steps.get(step).or(steps.last()).copied().unwrap_or_default();
+        match shade {
+            Shade::Surprise(step) => of(&self.surprise, step),
+            Shade::Even => self.surprise[0],
+            Shade::Less(step) => of(&self.less, step),
+            Shade::More(step) => of(&self.more, step),
         }
     }
 
@@ -198,6 +280,10 @@ impl Theme {
             context: fg(inks.faint),
             cut_off: fg(inks.faint).add_modifier(Modifier::CROSSED_OUT),
             verbatim: plain.add_modifier(Modifier::UNDERLINED),
+            invented: fg(inks.magenta).add_modifier(Modifier::ITALIC),
+            surprise: inks.heat.map(bg),
+            less: inks.less.map(bg),
+            more: inks.more.map(bg),
             curves: [inks.blue, inks.yellow, inks.green, inks.magenta, inks.cyan, inks.red].map(fg),
         }
     }
@@ -208,6 +294,9 @@ impl Theme {
             cursor: reversed,
             cursor_elsewhere: Style::new().add_modifier(Modifier::UNDERLINED),
             selection: reversed,
+            surprise: SIXTEEN_HEAT.map(|(color, modifiers)| Style::new().fg(color).add_modifier(modifiers)),
+            less: STEPS.map(|modifiers| Style::new().fg(Color::Green).add_modifier(modifiers)),
+            more: STEPS.map(|modifiers| Style::new().fg(Color::Magenta).add_modifier(modifiers)),
             ..Theme::inked(&SIXTEEN, depth)
         }
     }
@@ -238,6 +327,10 @@ impl Theme {
             context: with(Modifier::DIM),
             cut_off: with(Modifier::DIM | Modifier::CROSSED_OUT),
             verbatim: with(Modifier::UNDERLINED),
+            invented: with(Modifier::ITALIC),
+            surprise: MONO_HEAT.map(with),
+            less: STEPS.map(with),
+            more: STEPS.map(|modifiers| with(modifiers.union(Modifier::ITALIC))),
             curves: [plain, with(Modifier::DIM), with(Modifier::BOLD), plain, with(Modifier::DIM), with(Modifier::BOLD)],
         }
     }

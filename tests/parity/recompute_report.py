@@ -1,12 +1,12 @@
 """Recomputes the main numbers of `voicetune report RUN... --json` from the runs' files, and compares.
 
-    pip install pyyaml
+    pip install numpy pyyaml
     voicetune --workspace WS report RUN... --json > report.json
     python3 tests/parity/recompute_report.py WS report.json path/to/voicetune
 
-Tally, win rates with Wilson's intervals, Bradley-Terry strengths and rubric means come from verdicts.jsonl; copied spans from the
-outputs and the pairs by plain search; cuts, precision, recall and kappa from the kinds of the sentences that `voicetune diff --json`
-prints. Nothing of the report but the names of its runs is taken for granted. Exit code 1 if a number differs.
+Tally, win rates with Wilson's intervals, Bradley-Terry strengths with theirs, rubric means and the canaries come from verdicts.jsonl; the
+type-token curve and copied spans from the outputs and the pairs, the spans by plain search; cuts, precision, recall and kappa from the kinds of the sentences that `voicetune diff --json`
+prints. Nothing of the report but its temperature and the names of its runs is taken for granted. Exit code 1 if a number differs.
 """
 
 import collections
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 
+import numpy as np
 import yaml
 
 WS, REPORT, PROGRAM = pathlib.Path(sys.argv[1]), json.load(open(sys.argv[2])), sys.argv[3]
@@ -54,14 +55,16 @@ manifests = {run: yaml.safe_load((WS / "runs" / run / "manifest.yaml").read_text
 outputs = {}  # (run, prompt, arm) -> {sample: line}
 for run in RUNS:
     for path in (WS / "runs" / run / "outputs").glob("*/*.jsonl"):
-        outputs[run, path.parent.name, path.stem] = {line["sample"]: line for line in lines(path)}
+        samples = {line["sample"]: line for line in lines(path) if line["sampling"]["temperature"] == REPORT["temperature"]}
+        if samples:
+            outputs[run, path.parent.name, path.stem] = samples
 
 # --- blind readings -------------------------------------------------------------------------------------------------------------
 
 verdicts = {}
 for run in RUNS:
     for line in lines(WS / "runs" / run / "verdicts.jsonl"):
-        if line["type"] == "verdict":
+        if line["type"] == "verdict" and line.get("temperature", REPORT["temperature"]) == REPORT["temperature"]:
             verdicts.setdefault(line["id"], line)
 replaced = {verdict.get("replaces") for verdict in verdicts.values()}
 blind = [verdict for id, verdict in verdicts.items() if id not in replaced and verdict["blind"]]
@@ -81,7 +84,9 @@ def place(outcome, arm):
 tally = collections.defaultdict(collections.Counter)
 beaten = collections.Counter()
 scores = collections.defaultdict(list)
+decisions = []  # of each reading, who was placed before whom and how much it counts
 for verdict in blind:
+    decisions.append([])
     arms = [shown["arm"] for shown in verdict["shown"]]
     first = [arm for arm in arms if place(verdict["outcome"], arm) == 0]
     for arm in arms:
@@ -99,8 +104,9 @@ for verdict in blind:
             p, q = place(verdict["outcome"], a), place(verdict["outcome"], b)
             if p is None or q is None or (p == q == 1 and "best" in verdict["outcome"]):
                 continue
-            beaten[a, b] += 1.0 if p < q else 0.5 if p == q else 0.0
-            beaten[b, a] += 1.0 if q < p else 0.5 if p == q else 0.0
+            for first, second, share in [(a, b, 1.0 if p < q else 0.5 if p == q else 0.0), (b, a, 1.0 if q < p else 0.5 if p == q else 0.0)]:
+                beaten[first, second] += share
+                decisions[-1].append((first, second, share))
 
 met = sorted({arm for pair in beaten for arm in pair})
 strength = {arm: 1.0 for arm in met}
@@ -113,6 +119,34 @@ for _ in range(20000):  # plain fixed-point iteration; half a win and half a los
     strength = new
 scale = math.exp(sum(map(math.log, strength.values())) / len(met)) if met else 1.0
 
+
+
+def intervals():
+    """95 %, on the logarithm's scale; the larger of the errors of the information and of the sandwich clustered by reading."""
+    place = {arm: at for at, arm in enumerate(met)}
+    s = np.array([strength[arm] for arm in met])
+    information = np.diag(s / (s + 1) ** 2)  # half a win and half a loss against strength 1
+    gradients = [np.zeros(len(met)) for _ in decisions]
+    for gradient, reading in zip(gradients, decisions):
+        for a, b, share in reading:
+            i, j = place[a], place[b]
+            p = s[i] / (s[i] + s[j])
+            d = np.eye(len(met))[i] - np.eye(len(met))[j]
+            information += share * p * (1 - p) * np.outer(d, d)
+            gradient += share * (1 - p) * d
+    gradients = [gradient for gradient, reading in zip(gradients, decisions) if reading]
+    covariance = np.linalg.inv(information)
+    centred = np.eye(len(met)) - 1 / len(met)
+    variance = np.diag(centred @ covariance @ centred)
+    if len(gradients) > 1:
+        meat = sum(np.outer(g, g) for g in gradients) * len(gradients) / (len(gradients) - 1)
+        variance = np.maximum(variance, np.diag(centred @ covariance @ meat @ covariance @ centred))
+    log = np.log(s) - np.log(s).mean()
+    half = 1.959963984540054 * np.sqrt(variance)
+    return {arm: (math.exp(log[at] - half[at]), math.exp(log[at] + half[at])) for arm, at in place.items()}
+
+
+interval = intervals() if met else {}
 compare("arms read", sorted(standing["arm"] for standing in REPORT["reading"]["standings"]), sorted(tally))
 for standing in REPORT["reading"]["standings"]:
     arm = standing["arm"]
@@ -124,10 +158,35 @@ for standing in REPORT["reading"]["standings"]:
     for at, end in enumerate([centre - half, centre + half]):
         compare(f"Wilson: {arm}", standing["win_interval"][at], end / (1 + z * z / n))
     compare(f"strength: {arm}", standing["strength"], strength[arm] / scale if arm in strength else None)
+    for at in range(2):
+        found = standing["strength_interval"]
+        compare(f"interval of strength: {arm}", found and found[at], interval[arm][at] if arm in interval else None)
     for dimension, mean in standing["rubric"].items():
         values = scores[arm, dimension]
         compare(f"rubric: {arm} {dimension}", mean["mean"], sum(values) / len(values))
         compare(f"rubric count: {arm} {dimension}", mean["count"], len(values))
+
+# --- canaries -------------------------------------------------------------------------------------------------------------------
+
+RUBRIC = WS / "configs" / "rubric.yaml"
+LONG_ONLY = {d["id"] for d in yaml.safe_load(RUBRIC.read_text())["dimensions"] if d.get("long_only")} if RUBRIC.exists() else None
+
+for sheet in REPORT["reading"]["canaries"]:
+    for row in sheet["canaries"]:
+        if not row["asked"] or (row["canary"] == "C" and LONG_ONLY is None):
+            continue
+        means = {}
+        for which in ["base", "tuned"]:
+            of_readings = []
+            for verdict in blind:
+                for arm, given in verdict.get("scores", {}).items():
+                    counted = [n for id, n in given.items() if row["canary"] != "C" or not LONG_ONLY or id in LONG_ONLY]
+                    if verdict["prompt"] == row["canary"] and arm.startswith(sheet["run"] + "/") and arm.endswith("-" + which) and counted:
+                        of_readings.append(sum(counted) / len(counted))
+            means[which] = sum(of_readings) / len(of_readings) if of_readings else None
+            compare(f"canary: {sheet['run']} {row['canary']} {which}", row[which] and row[which]["mean"], means[which])
+        both = None not in means.values()
+        compare(f"canary: {sheet['run']} {row['canary']}", row["difference"], means["tuned"] - means["base"] if both else None)
 
 # --- copied spans ---------------------------------------------------------------------------------------------------------------
 
@@ -175,6 +234,28 @@ for arm in REPORT["arms"]:
     compare(f"copied spans: {arm['arm']}", arm["copied_spans"], sum(not in_prompt for _, in_prompt in spans))
     compare(f"copied words: {arm['arm']}", arm["copied_words"], sum(n for n, in_prompt in spans if not in_prompt))
     compare(f"from the prompt: {arm['arm']}", arm["from_prompt"], sum(in_prompt for _, in_prompt in spans))
+
+# --- type-token curve -----------------------------------------------------------------------------------------------------------
+
+
+def growth(text):
+    """Different words among the first 25, 50, ... up to 1,000, as far as the text goes."""
+    all_words = words(text)
+    return [len(set(all_words[:n])) for n in range(25, min(len(all_words), 1000) + 1, 25)]
+
+
+finished = {pair["response"].strip() for pair in pairs.values() if pair["status"] == "ready" and pair["tier"] != 3}
+finished = [growth(text) for text in finished if words(text)]
+drawn = {arm["arm"]: [] for arm in REPORT["voice"]["arms"]}
+for (run, _, name), samples in outputs.items():
+    drawn[f"{run}/{name}"] += [growth(line["text"]) for line in samples.values() if words(line["text"])]
+for at, point in enumerate(REPORT["voice"]["curve"]):
+    own = np.array([curve[at] for curve in finished if len(curve) > at])
+    compare("type-token curve: she", point["hers"], float(own.mean()))
+    compare("type-token curve: spread", point["spread"], float(own.std(ddof=1)))
+    for arm, value in zip(REPORT["voice"]["arms"], point["values"]):
+        of_arm = [curve[at] for curve in drawn[arm["arm"]] if len(curve) > at]
+        compare(f"type-token curve: {arm['arm']}", value and value["value"], float(np.mean(of_arm)) if of_arm else None)
 
 # --- agreement ------------------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,8 @@
 //! A workspace with eight short pairs and two tiny models with random weights, in a temporary folder.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod worker;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -86,7 +88,7 @@ impl Sample {
 
     /// The program in this workspace, with no model cache but an empty one.
     pub fn voicetune(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_voicetune"));
+        let mut command = Command::new(program());
         command.arg("--workspace").arg(self.root()).args(args).current_dir(self.root());
         command.env("HF_HUB_CACHE", self.path("no-cache")).env("NO_COLOR", "1").env_remove("RUST_BACKTRACE");
         command
@@ -133,6 +135,12 @@ impl Sample {
         let spec = Spec::parse(&config.to_string()).unwrap();
         Model::random(&spec, &Device::Cpu, Precision::F32, 1).unwrap().save_weights(&folder).unwrap();
     }
+}
+
+/// The program: cargo names it to tests, and beside an example it lies one folder up.
+fn program() -> PathBuf {
+    let beside = || std::env::current_exe().unwrap().parent().unwrap().with_file_name("voicetune");
+    option_env!("CARGO_BIN_EXE_voicetune").map_or_else(beside, PathBuf::from)
 }
 
 /// A run's steps without their times, and its evaluations: what must be the same to the last bit.

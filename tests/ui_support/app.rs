@@ -1,4 +1,5 @@
-//! The application without its loop: tasks are done at once, a stand-in answers for the engine thread, and frames go to a buffer.
+//! The application without its loop: tasks are done at once, a worker's queue runs beside it with a stand-in for the engine thread, and
+//! frames go to a buffer.
 #![allow(dead_code)] // each user takes what it needs
 
 use std::collections::{BTreeMap, VecDeque};
@@ -7,9 +8,12 @@ use std::path::Path;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use voicetune::config::Workspace;
+use voicetune::run::log::Log;
 use voicetune::run::protocol::{
-    Arm, Command, Ended, Eval, Event, Finish, Generate, Loaded, Message, Outcome, Sample, Started, Step, Text, now,
+    Arm, Command, Ended, Eval, Event, Finish, Generate, Loaded, Message, Outcome, Rival, Sample, Scored, Started, Step, Text, now,
 };
+use voicetune::run::work::{Effect, News, Outcomes, Work};
+use voicetune::run::worker::{Level, Report, Request};
 use voicetune::ui::app::App;
 use voicetune::ui::keys::Keymap;
 use voicetune::ui::message::{Io, Msg};
@@ -22,6 +26,7 @@ pub struct Driver {
     terminal: Terminal<TestBackend>,
     disk: Desk,
     compute: Desk,
+    worker: Worker,
     /// What `$EDITOR` makes of a text.
     pub edit: fn(String) -> Result<String, String>,
     /// The interface has ended.
@@ -40,7 +45,8 @@ impl Driver {
             app,
             terminal: Terminal::new(TestBackend::new(size.0, size.1)).unwrap(),
             disk: Desk::new(workspace.clone()),
-            compute: Desk::new(workspace),
+            compute: Desk::new(workspace.clone()),
+            worker: Worker { workspace, work: Work::default() },
             edit: Ok,
             has_left: false,
             copied: vec![],
@@ -94,7 +100,8 @@ impl Driver {
                     };
                     vec![Msg::Done(task.run(desk))]
                 }
-                Io::Engine(command) => answer(command).into_iter().map(Msg::Engine).collect(),
+                Io::Worker(request) => self.worker.take(request).into_iter().map(Msg::Worker).collect(),
+                Io::Attach => vec![Msg::Worker(self.worker.state())],
                 Io::Edit { text, .. } => vec![Msg::Edited((self.edit)(text))],
                 Io::Copy(text) => {
                     self.copied.push(text);
@@ -113,7 +120,59 @@ impl Driver {
     }
 }
 
-/// What an engine thread would say, were it as quick.
+/// The worker's queue, without a process around it.
+struct Worker {
+    workspace: Workspace,
+    work: Work,
+}
+
+impl Worker {
+    fn state(&self) -> Report {
+        Report::State(Box::new(self.work.state()))
+    }
+
+    /// Carries the request out to its end; returns all that a viewer would be told.
+    fn take(&mut self, request: Request) -> Vec<Report> {
+        let out = match request {
+            Request::Order(order) => self.work.order(order),
+            Request::Stop { ticket } => self.work.stop(ticket),
+            Request::StopReading => self.work.stop_reading(),
+            Request::StopAll => self.work.stop_all(),
+        };
+        let mut told: Vec<Report> = out.ticket.map(|ticket| Report::Accepted { ticket }).into_iter().collect();
+        let mut waiting = VecDeque::from([out]);
+        while let Some(Outcomes { effects, news, .. }) = waiting.pop_front() {
+            told.push(self.state());
+            told.extend(news.into_iter().filter_map(|news| match news {
+                News::Sample(drawn) => Some(Report::Sample(drawn)),
+                News::Scored { ticket, text } => Some(Report::Scored { ticket, text }),
+                News::Training => Some(Report::Logged),
+                _ => None,
+            }));
+            for effect in effects {
+                match effect {
+                    Effect::Task(task) => {
+                        let done = task.run(&self.workspace);
+                        waiting.push_back(self.work.on_done(done));
+                    }
+                    Effect::Engine(command) => {
+                        for message in answer(command) {
+                            if let Event::Text(text) = &message.event {
+                                told.push(Report::Text(text.clone()));
+                            }
+                            waiting.push_back(self.work.on_message(message));
+                        }
+                    }
+                    Effect::Warn(text) => told.push(Report::Notice { level: Level::Warning, text }),
+                    Effect::Fail(text) => told.push(Report::Notice { level: Level::Error, text }),
+                }
+            }
+        }
+        told
+    }
+}
+
+/// What an engine thread would say and log, were it as quick.
 fn answer(command: Command) -> Vec<Message> {
     let all = |job, events: Vec<Event>| events.into_iter().map(|event| Message { job, event }).collect();
     let ended = || Event::Ended(Ended { time: now(), outcome: Outcome::Finished, error: None });
@@ -146,6 +205,8 @@ fn answer(command: Command) -> Vec<Message> {
                 events.push(Event::Eval(Eval { step, loss: 3.1 - step as f64 / 10.0, tokens: 50 }));
             }
             events.push(ended());
+            let mut log = Log::open(&train.run).unwrap();
+            events.iter().for_each(|event| log.append(event).unwrap());
             all(train.job, events)
         }
         Command::Generate(generate) => {
@@ -153,6 +214,16 @@ fn answer(command: Command) -> Vec<Message> {
             let mut events = samples(generate);
             events.push(ended());
             all(job, events)
+        }
+        Command::Score(score) => {
+            let places = score.ids.len() - 1;
+            let scored = |arm: Arm| {
+                let nats = |i: usize| if arm == Arm::Base { (i % 9) as f32 } else { (i % 7) as f32 };
+                let rival = |_| Rival { text: " the".into(), logprob: -1.5 };
+                let logprobs = (0..places).map(|i| -nats(i)).collect();
+                Event::Scored(Scored { arm, step: None, logprobs, rivals: (0..places).map(rival).collect() })
+            };
+            all(score.job, score.arms.iter().copied().map(scored).chain([ended()]).collect())
         }
         Command::Stop { .. } | Command::Quit => vec![],
     }

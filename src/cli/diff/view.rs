@@ -1,20 +1,30 @@
 //! The readable form of a diff: shares in the head, then draft and revision side by side, or one under the other on a narrow screen.
 
-use crate::review::lanes::{Entry, Ink, entries, marked};
+use crate::review::lanes::{Entry, Ink, Tone, entries, marked};
+use crate::review::marks::Marks;
 use crate::review::paragraphs::piece_ending;
 use crate::review::{Agreement, Alignment, Counts, head};
 use crate::ui::prose::lanes::{GUTTER, SIGN, TWO_LANES, beside, lane, signed};
 use crate::ui::prose::{Line, width, wrap};
 
 /// The whole view, `columns` wide. `names` are what to call the two texts.
-pub fn render(alignment: &Alignment, agreement: Option<&Agreement>, names: [&str; 2], columns: usize, coloured: bool) -> String {
+pub fn render(
+    alignment: &Alignment,
+    agreement: Option<&Agreement>,
+    copied: Option<&Marks>,
+    names: [&str; 2],
+    columns: usize,
+    coloured: bool,
+) -> String {
     let mut page = Page { out: String::new(), coloured };
-    for text in head(alignment, agreement, names) {
-        for line in wrap(&[(Ink::Plain, &text)], columns) {
+    let mut above = head(alignment, agreement, names);
+    above.extend(copied.into_iter().flat_map(head::copied));
+    for text in above {
+        for line in wrap(&[(Ink::Plain.into(), &text)], columns) {
             page.line(&line);
         }
     }
-    for entry in entries(alignment) {
+    for entry in entries(alignment, &copied.map(Marks::copied_bytes).unwrap_or_default()) {
         if entry.begins_paragraph {
             page.line(&Line::new());
         }
@@ -38,7 +48,7 @@ fn head(alignment: &Alignment, agreement: Option<&Agreement>, names: [&str; 2]) 
 }
 
 /// Draft left and revision right, or one lane with the changes in it.
-fn lines(entry: &Entry, columns: usize) -> Vec<Line<Ink>> {
+fn lines(entry: &Entry, columns: usize) -> Vec<Line<Tone>> {
     let lines = if columns >= TWO_LANES {
         let side = (columns - SIGN - width(GUTTER)) / 2;
         beside(lane(&marked(entry.draft_lane()), side), side, lane(&marked(entry.revision_lane()), side))
@@ -54,11 +64,12 @@ struct Page {
 }
 
 impl Page {
-    fn line(&mut self, line: &Line<Ink>) {
+    fn line(&mut self, line: &Line<Tone>) {
         let mut drawn = String::new();
-        for (ink, text) in line {
-            if self.coloured && *ink != Ink::Plain && !text.is_empty() {
-                drawn.push_str(escape(*ink));
+        for (tone, text) in line {
+            if self.coloured && *tone != Ink::Plain.into() && !text.is_empty() {
+                drawn.push_str(escape(tone.ink));
+                drawn.push_str(if tone.is_copied { "\x1b[4m" } else { "" });
                 drawn.push_str(text);
                 drawn.push_str("\x1b[0m");
             } else {

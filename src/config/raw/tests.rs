@@ -48,6 +48,7 @@ fn the_least_config_has_the_documented_defaults() {
         sample_every: Every::Epoch,
         checkpoint_every: 50,
         keep_best: KeepBest::Validation,
+        keep_checkpoints: 2,
     };
     assert_eq!(config, expected);
 }
@@ -84,8 +85,8 @@ fn the_shipped_configs_say_what_the_experiment_asks_for() {
 fn a_shipped_config_gives_every_key_and_says_what_it_is() {
     let keys = |text: &str| -> usize { text.lines().filter(|line| line.contains(':') && !line.trim_start().starts_with('#')).count() };
     for (file, text) in EMBEDDED.iter().filter(|(file, _)| file.contains("lora") || file.contains("full")) {
-        // Twenty-one keys at the top, four of them groups with 4 + 6 + 2 + 2 keys.
-        assert_eq!(keys(text), 35, "{file}");
+        // Twenty-two keys at the top, four of them groups with 4 + 6 + 2 + 2 keys.
+        assert_eq!(keys(text), 36, "{file}");
         for pair in
             text.lines().collect::<Vec<_>>().windows(2).filter(|pair| pair[1].contains(':') && !pair[1].trim_start().starts_with('#'))
         {
@@ -131,14 +132,15 @@ fn what_is_wrong_is_said_with_file_and_line() {
     check("base_precision: fp16\n", "configs/c.yaml:4: `base_precision: fp16`: `fp16` is not allowed; it is one of f32, bf16, f16, nf4");
     check("optimizer:\n  name: sgd\n", "configs/c.yaml:5: `name: sgd`: `sgd` is not allowed; it is one of adamw");
     // Ranges.
-    check("epochs: 0\n", "configs/c.yaml:4: `epochs` must be 1 or more, not 0");
-    check("batch: 0\n", "configs/c.yaml:4: `batch` must be 1 or more, not 0");
-    check("accumulate: 0\n", "configs/c.yaml:4: `accumulate` must be 1 or more, not 0");
-    check("max_tokens: 1\n", "configs/c.yaml:4: `max_tokens` must be 2 or more, not 1");
+    check("epochs: 0\n", "configs/c.yaml:4: `epochs` must be from 1 to 100,000, not 0");
+    check("batch: 0\n", "configs/c.yaml:4: `batch` must be from 1 to 65,536, not 0");
+    check("accumulate: 0\n", "configs/c.yaml:4: `accumulate` must be from 1 to 65,536, not 0");
+    check("max_tokens: 1\n", "configs/c.yaml:4: `max_tokens` must be from 2 to 16,777,216, not 1");
     check("checkpoint_every: 0\n", "configs/c.yaml:4: `checkpoint_every` must be 1 or more, not 0");
+    check("keep_checkpoints: 0\n", "configs/c.yaml:4: `keep_checkpoints` must be 1 or more, not 0");
     check("clip_grad_norm: -1\n", "configs/c.yaml:4: `clip_grad_norm` must be 0 (no clipping) or above, not -1.0");
     check("revision: \"\"\n", "configs/c.yaml:4: `revision` must be a branch, tag or commit, not \"\"");
-    check("lora:\n  alpha: 8\n  rank: 0\n", "configs/c.yaml:6: `lora.rank` must be 1 or more, not 0");
+    check("lora:\n  alpha: 8\n  rank: 0\n", "configs/c.yaml:6: `lora.rank` must be from 1 to 65,536, not 0");
     check("lora: {alpha: 0}\n", "configs/c.yaml:4: `lora.alpha` must be above 0, not 0.0");
     check("lora: {dropout: 1}\n", "configs/c.yaml:4: `lora.dropout` must be from 0 to below 1, not 1.0");
     check("lora: {targets: []}\n", "configs/c.yaml:4: `lora.targets` must be a list of layer names, each once, not []");
@@ -171,4 +173,19 @@ fn four_bit_weights_are_not_trained_in_full() {
     let error = parse(Path::new("c.yaml"), text).unwrap_err();
     assert_eq!(error.line, Some(4));
     assert!(error.message.ends_with("use `method: lora`, or bf16, f16 or f32"), "{error}");
+}
+
+#[test]
+fn a_config_from_elsewhere_is_held_to_the_same_limits() {
+    for (file, text) in EMBEDDED.iter().filter(|(file, _)| file.contains("lora") || file.contains("full")) {
+        check(&parse(Path::new(file), text).unwrap()).unwrap();
+    }
+    let config = embedded("pocket-llama-lora");
+    let faults = [
+        Config { epochs: usize::MAX, ..config.clone() },
+        Config { batch: 0, ..config.clone() },
+        Config { clip_grad_norm: f64::NAN, ..config.clone() },
+        Config { model: " ".into(), ..config },
+    ];
+    assert!(faults.iter().all(|config| check(config).is_err()));
 }

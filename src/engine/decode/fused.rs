@@ -12,7 +12,7 @@ use super::{LayerCache, Plan, Sampler, prefill};
 use crate::engine::block::Block;
 use crate::engine::layout::Activation;
 use crate::engine::params::ParamId;
-use crate::engine::projection::Projection;
+use crate::engine::projection::{Adapter, Projection};
 use crate::engine::{Model, norm};
 
 /// Whether the kernels serve this model: f32 or bf16 on a CUDA device, heads of 64 or 128, and rows of weights that start at 16-byte
@@ -206,32 +206,29 @@ struct Adapters {
 #[derive(Debug)]
 struct Stacked {
     a: Tensor,
-    /// `s B` of each layer in its own rows and columns, 0 elsewhere.
+    /// `s B` of each layer in its own rows and columns, 0 elsewhere. Its rows may lie apart.
     b: Tensor,
     h: Tensor,
-}
-
-impl Adapters {
-    fn new(model: &Model, rows: usize, tuned_from: usize) -> Result<Option<Self>> {
-        let projections = model.blocks.iter().flat_map(|block| [&block.qkv, &block.out, &block.up, &block.down]);
-        let list = projections.map(|projection| Stacked::new(model, projection, rows)).collect::<Result<Vec<_>>>()?;
-        let Some(width) = list.iter().flatten().map(|stacked| stacked.h.dims()[1]).max() else { return Ok(None) };
-        Ok(Some(Adapters { list, scratch: gemv::Scratch::new(width, model.device())?, tuned_from }))
-    }
-
-    fn of<'b>(&'b self, place: usize, made: &'b Tensor) -> Option<LowRank<'b>> {
-        let Stacked { a, b, h } = self.list[place].as_ref()?;
-        Some(LowRank { a, b, h, tuned_from: self.tuned_from, made, scratch: &self.scratch })
-    }
 }
 
 impl Stacked {
     fn new(model: &Model, projection: &Projection, rows: usize) -> Result<Option<Self>> {
         let Some(adapter) = &projection.adapter else { return Ok(None) };
+        let a = model.params.value(adapter.a);
+        let (a, b) = match &adapter.folded {
+            // The columns beside W are what is wanted.
+            Some(folded) => (a.clone(), folded.narrow(1, a.dim(1)?, adapter.width())?),
+            None => Self::apart(model, projection, adapter)?,
+        };
+        let h = Tensor::zeros((rows, a.dim(0)?), a.dtype(), a.device())?;
+        Ok(Some(Stacked { a, b, h }))
+    }
+
+    /// Adapters whose width allows no folding, with columns of zeros up to one that the kernels read.
+    fn apart(model: &Model, projection: &Projection, adapter: &Adapter) -> Result<(Tensor, Tensor)> {
         let params = &model.params;
         let (out, a) = (params.value(projection.weight).dim(0)?, params.value(adapter.a));
-        let width = a.dim(0)?;
-        let spare = width.next_multiple_of(8) - width;
+        let spare = adapter.width().next_multiple_of(8) - adapter.width();
         let mut columns = vec![];
         for part in &adapter.parts {
             let b = params.get(part.b).master.as_ref().unwrap_or(params.value(part.b));
@@ -239,7 +236,6 @@ impl Stacked {
             columns.push(b.pad_with_zeros(0, part.at, out - part.at - part.width)?);
         }
         let b = Tensor::cat(&columns, 1)?.pad_with_zeros(1, 0, spare)?.contiguous()?;
-        let h = Tensor::zeros((rows, width + spare), a.dtype(), a.device())?;
-        Ok(Some(Stacked { a: a.pad_with_zeros(0, 0, spare)?.contiguous()?, b, h }))
+        Ok((a.pad_with_zeros(0, 0, spare)?.contiguous()?, b))
     }
 }

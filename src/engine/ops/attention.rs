@@ -10,9 +10,18 @@ use crate::engine::cpu;
 
 /// qkv (N, stride), sequences of `lengths` -> o (N, H D), log-sum-exp (N, H) in f32.
 pub fn forward(qkv: &Tensor, lengths: &[usize], heads: Heads) -> Result<(Tensor, Tensor)> {
+    forward_wide(qkv, lengths, heads, 0)
+}
+
+/// The same with `room` columns behind the rows of o, which only a GPU gives.
+pub fn forward_wide(qkv: &Tensor, lengths: &[usize], heads: Heads, room: usize) -> Result<(Tensor, Tensor)> {
     #[cfg(feature = "cuda")]
     if cuda::attention::applies(qkv, heads) {
-        return cuda::attention::forward(qkv, lengths, heads);
+        return cuda::attention::forward(qkv, lengths, heads, room);
+    }
+    if room > 0 {
+        let (out, lse) = plain::forward(qkv, lengths, heads)?;
+        return Ok((out.pad_with_zeros(1, 0, room)?, lse));
     }
     if !cpu::applies(qkv) {
         return plain::forward(qkv, lengths, heads);
@@ -29,7 +38,7 @@ pub fn backward(dout: &Tensor, qkv: &Tensor, out: &Tensor, lse: &Tensor, lengths
         return cuda::attention::backward(dout, qkv, out, lse, lengths, heads);
     }
     if !cpu::applies(qkv) {
-        return plain::backward(dout, qkv, out, lse, lengths, heads);
+        return plain::backward(&dout.contiguous()?, qkv, &out.contiguous()?, lse, lengths, heads);
     }
     let dqkv = fused::backward(&cpu::slice(dout)?, &cpu::slice(qkv)?, &cpu::slice(out)?, &cpu::slice(lse)?, lengths, heads);
     cpu::tensor(dqkv, qkv.shape())

@@ -19,9 +19,19 @@ pub fn apply(x: &Tensor, p: f64, key: u64) -> Result<Tensor> {
     }
     #[cfg(feature = "cuda")]
     if cuda::applies(x) {
-        return cuda::dropout::apply(&x.contiguous()?, p, key);
+        return cuda::dropout::apply(x, p, key);
     }
     plain(x, p, key)
+}
+
+/// `into + apply(x)`; takes `into` whole, as [`super::add::add`] does.
+pub fn add(into: Tensor, x: &Tensor, p: f64, key: u64) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(x) {
+        cuda::dropout::add(&into, x, p, key)?;
+        return Ok(into);
+    }
+    super::add::add(into, &apply(x, p, key)?)
 }
 
 /// The same in candle tensor ops.

@@ -11,7 +11,7 @@ use crate::engine::cpu;
 pub fn forward(x: &Tensor) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
     if cuda::applies(x) {
-        return cuda::activation::gelu(x);
+        return cuda::activation::gelu(x, 0);
     }
     if !cpu::applies(x) {
         return plain::forward(x);
@@ -23,12 +23,48 @@ pub fn forward(x: &Tensor) -> Result<Tensor> {
 pub fn backward(dy: &Tensor, x: &Tensor) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
     if cuda::applies(x) {
-        return cuda::activation::gelu_backward(dy, x);
+        return Ok(backward_again(dy.clone(), x.copy()?, false)?.0);
     }
     if !cpu::applies(x) {
         return plain::backward(dy, x);
     }
     cpu::tensor(fused::backward(&cpu::slice(dy)?, &cpu::slice(x)?), x.shape())
+}
+
+/// x (N, I) -> y (N, I) with `room` columns behind its rows, which only a GPU gives.
+pub fn forward_wide(x: &Tensor, room: usize) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(x) {
+        return cuda::activation::gelu(x, room);
+    }
+    debug_assert_eq!(room, 0);
+    forward(x)
+}
+
+/// `x w^T + bias` (N, I), and GELU of it with `room` columns behind its rows: within the product, where the device has that.
+pub fn of_linear(x: &Tensor, w: &Tensor, bias: &Tensor, room: usize) -> Result<(Tensor, Tensor)> {
+    #[cfg(feature = "cuda")]
+    {
+        let layer = cuda::linear::Linear { x, w, bias: Some(bias), residual: None };
+        if layer.applies() && room.is_multiple_of(8) {
+            return layer.run_gelu(room);
+        }
+    }
+    let raised = super::product::linear_plus(x, w, Some(bias), None)?;
+    let active = forward_wide(&raised, room)?;
+    Ok((raised, active))
+}
+
+/// [`backward`], and what forward gave, if it is wanted again. Takes both whole: on a GPU the gradient takes the place of `x`,
+/// and what forward gave that of `dy`, whose rows may lie apart there.
+pub fn backward_again(dy: Tensor, x: Tensor, again: bool) -> Result<(Tensor, Option<Tensor>)> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(&x) {
+        cuda::activation::gelu_backward(&dy, &x, again)?;
+        return Ok((x, again.then_some(dy)));
+    }
+    let again = if again { Some(forward(&x)?) } else { None };
+    Ok((backward(&dy, &x)?, again))
 }
 
 /// The same in candle tensor ops.

@@ -14,7 +14,8 @@ pub type WeightGradients = (Tensor, Tensor);
 pub fn forward(x: &Tensor, w: &Tensor, b: &Tensor, eps: f64) -> Result<(Tensor, Tensor)> {
     #[cfg(feature = "cuda")]
     if cuda::applies(x) {
-        return cuda::norm::layer(x, w, b, eps);
+        let normed = cuda::norm::forward(cuda::norm::Input { x, more: None }, w, Some(b), eps, 0)?;
+        return Ok((normed.y, normed.saved));
     }
     if !cpu::applies(x) {
         return plain::forward(x, w, b, eps);
@@ -29,7 +30,9 @@ pub fn forward(x: &Tensor, w: &Tensor, b: &Tensor, eps: f64) -> Result<(Tensor, 
 pub fn backward(dy: &Tensor, x: &Tensor, saved: &Tensor, w: &Tensor, want: bool) -> Result<(Tensor, Option<WeightGradients>)> {
     #[cfg(feature = "cuda")]
     if cuda::applies(x) {
-        return cuda::norm::layer_backward(dy, x, saved, w, want);
+        // The bias only matters to what forward gave.
+        let gradients = cuda::norm::backward(dy, x, saved, (w, Some(w)), None, want, false)?;
+        return Ok((gradients.dx, gradients.weights));
     }
     if !cpu::applies(x) {
         return plain::backward(dy, x, saved, w, want);

@@ -11,6 +11,7 @@ pub mod layer_norm;
 pub mod product;
 pub mod rms_norm;
 pub mod rope;
+pub mod runner_up;
 pub mod swiglu;
 
 #[cfg(test)]

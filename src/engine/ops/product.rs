@@ -105,13 +105,23 @@ pub fn scaled_product(a: &Tensor, b: &Tensor, scale: f64) -> Result<Tensor> {
     if scale == 1.0 { Ok(product) } else { product * scale }
 }
 
-/// h (M, C), w (V, C) -> logits (M, V), whose rows may lie apart.
-pub fn logits(h: &Tensor, w: &Tensor) -> Result<Tensor> {
+/// x (N, in), w (out, in) -> x w^T (N, out); rows of both may lie apart.
+pub fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
+    scaled_product(x, &w.t()?, 1.0)
+}
+
+/// `x w^T + bias + residual` (N, out), the residual of that shape too.
+pub fn linear_plus(x: &Tensor, w: &Tensor, bias: Option<&Tensor>, residual: Option<&Tensor>) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
-    if cuda::applies(h) {
-        return cuda::product::aligned_product(h, &w.t()?);
+    {
+        let layer = cuda::linear::Linear { x, w, bias, residual };
+        if layer.applies() {
+            return layer.run();
+        }
     }
-    h.matmul(&w.t()?)
+    let y = linear(x, w)?;
+    let y = bias.map_or(Ok(y.clone()), |bias| super::add::add_bias(y, bias))?;
+    residual.map_or(Ok(y.clone()), |residual| super::add::add(y, residual))
 }
 
 /// cuBLAS through candle takes a matrix or its transpose; rows that lie apart are copied together first.
@@ -129,7 +139,7 @@ pub fn few_rows(x: &Tensor, w: &Tensor) -> Result<Tensor> {
         return Ok(y);
     }
     if !cpu::applies(x) {
-        return x.matmul(&w.t()?);
+        return linear(x, w);
     }
     let ((b, k), n) = (x.dims2()?, w.dim(0)?);
     cpu::tensor(gemv::rows(&cpu::slice(x)?, &cpu::slice(w)?, b, k), (b, n))

@@ -11,7 +11,8 @@ use crate::engine::cpu;
 pub fn forward(x: &Tensor, w: &Tensor, eps: f64) -> Result<(Tensor, Tensor)> {
     #[cfg(feature = "cuda")]
     if cuda::applies(x) {
-        return cuda::norm::rms(x, w, eps);
+        let normed = cuda::norm::forward(cuda::norm::Input { x, more: None }, w, None, eps, 0)?;
+        return Ok((normed.y, normed.saved));
     }
     if !cpu::applies(x) {
         return plain::forward(x, w, eps);
@@ -25,7 +26,8 @@ pub fn forward(x: &Tensor, w: &Tensor, eps: f64) -> Result<(Tensor, Tensor)> {
 pub fn backward(dy: &Tensor, x: &Tensor, r: &Tensor, w: &Tensor, want_dw: bool) -> Result<(Tensor, Option<Tensor>)> {
     #[cfg(feature = "cuda")]
     if cuda::applies(x) {
-        return cuda::norm::rms_backward(dy, x, r, w, want_dw);
+        let gradients = cuda::norm::backward(dy, x, r, (w, None), None, want_dw, false)?;
+        return Ok((gradients.dx, gradients.weights.map(|(dw, _)| dw)));
     }
     if !cpu::applies(x) {
         return plain::backward(dy, x, r, w, want_dw);

@@ -11,7 +11,7 @@ use crate::engine::cpu;
 pub fn forward(gate_up: &Tensor) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
     if cuda::applies(gate_up) {
-        return cuda::activation::swiglu(gate_up);
+        return cuda::activation::swiglu(gate_up, 0);
     }
     if !cpu::applies(gate_up) {
         return plain::forward(gate_up);
@@ -24,13 +24,35 @@ pub fn forward(gate_up: &Tensor) -> Result<Tensor> {
 pub fn backward(dy: &Tensor, gate_up: &Tensor) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
     if cuda::applies(gate_up) {
-        return cuda::activation::swiglu_backward(dy, gate_up);
+        return Ok(backward_again(dy.clone(), gate_up.copy()?, false)?.0);
     }
     if !cpu::applies(gate_up) {
         return plain::backward(dy, gate_up);
     }
     let width = dy.dim(1)?;
     cpu::tensor(fused::backward(&cpu::slice(dy)?, &cpu::slice(gate_up)?, width), gate_up.shape())
+}
+
+/// gate_up (N, 2I) -> y (N, I) with `room` columns behind its rows, which only a GPU gives.
+pub fn forward_wide(gate_up: &Tensor, room: usize) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(gate_up) {
+        return cuda::activation::swiglu(gate_up, room);
+    }
+    debug_assert_eq!(room, 0);
+    forward(gate_up)
+}
+
+/// [`backward`], and what forward gave, if it is wanted again. Takes both whole: on a GPU the gradient takes the place of `gate_up`,
+/// and what forward gave that of `dy`, whose rows may lie apart there.
+pub fn backward_again(dy: Tensor, gate_up: Tensor, again: bool) -> Result<(Tensor, Option<Tensor>)> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(&gate_up) {
+        cuda::activation::swiglu_backward(&dy, &gate_up, again)?;
+        return Ok((gate_up, again.then_some(dy)));
+    }
+    let again = if again { Some(forward(&gate_up)?) } else { None };
+    Ok((backward(&dy, &gate_up)?, again))
 }
 
 /// The same in candle tensor ops.

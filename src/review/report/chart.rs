@@ -1,4 +1,5 @@
-//! The report's pictures, as SVG: the losses of a run, and a number with its interval. Colours are classes of the page's style sheet.
+//! The report's pictures, as SVG: the losses of a run, a statistic's course with the writer's own as a band, and a number with its interval. Colours
+//! and dashes are classes of the page's style sheet.
 
 use std::fmt::Write;
 
@@ -70,20 +71,117 @@ pub fn losses(curve: &Curve) -> Option<String> {
         let (at, up) = (x(best.step), y(best.loss));
         add(&mut out, &format!(r#"<circle class="best" cx="{at:.1}" cy="{up:.1}" r="7.5"/>"#));
     }
-    // Names stand at the lines' ends, pushed apart where those are close.
     let end = |points: &[Point]| points.iter().rev().find(|point| point.loss.is_finite()).copied();
     let mut names: Vec<(f64, &str, String)> = vec![];
     names.extend(end(&curve.smoothed).map(|point| (y(point.loss), "training", "training, smoothed".to_owned())));
     names.extend(end(&curve.validation).map(|point| (y(point.loss), "validation", "validation".to_owned())));
-    names.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut above = f64::MIN;
-    for (at, class, name) in names {
-        let at = at.max(above + 15.0).min(HEIGHT - BOTTOM);
-        above = at;
+    for (at, class, name) in apart(names) {
         add(&mut out, &format!(r#"<text class="name {class}" x="{:.1}" y="{:.1}">{name}</text>"#, WIDTH - RIGHT + 12.0, at + 4.0));
     }
     out.push_str("</svg>");
     Some(out)
+}
+
+/// Where names stand at the lines' ends: from above, pushed apart where they are close, and inside the picture.
+fn apart<N, C>(mut names: Vec<(f64, C, N)>) -> Vec<(f64, C, N)> {
+    const LINE: f64 = 15.0;
+    names.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut above = f64::MIN;
+    for name in &mut names {
+        name.0 = name.0.max(above + LINE);
+        above = name.0;
+    }
+    let mut below = HEIGHT - BOTTOM + LINE;
+    for name in names.iter_mut().rev() {
+        name.0 = name.0.min(below - LINE);
+        below = name.0;
+    }
+    names
+}
+
+/// The course of a statistic: the writer's mean as a line in a band of her spread, and the arms' lines.
+#[derive(Debug)]
+pub struct Course {
+    /// What it shows, for those who do not see it.
+    pub label: String,
+    /// The places along the x axis, each with what stands below it; empty for nothing.
+    pub places: Vec<String>,
+    /// What the places count.
+    pub unit: &'static str,
+    /// Her mean and spread at each place.
+    pub hers: Vec<(f64, f64)>,
+    /// The arms' names, and their values where they have one.
+    pub arms: Vec<(String, Vec<Option<f64>>)>,
+    /// Whether the values are shares.
+    pub is_share: bool,
+}
+
+/// `None` where there is nothing to draw.
+pub fn course(course: &Course) -> Option<String> {
+    let last = course.places.len().checked_sub(1).filter(|last| *last > 0)?;
+    let bounds = course.hers.iter().flat_map(|(mean, spread)| [(mean - spread).max(0.0), mean + spread]);
+    let all: Vec<f64> = bounds.chain(course.arms.iter().flat_map(|(_, values)| values.iter().flatten().copied())).collect();
+    let high = all.iter().copied().fold(f64::MIN, f64::max);
+    let (ticks, digits) = ticks(0.0, high);
+    let x = |at: usize| LEFT + (WIDTH - LEFT - RIGHT) * at as f64 / last as f64;
+    let y = |value: f64| TOP + (HEIGHT - TOP - BOTTOM) * (1.0 - value / high.max(1e-9));
+    let label = super::shown::escape_html(&course.label);
+    let mut out = format!(r#"<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">"#);
+    for tick in &ticks {
+        let at = y(*tick);
+        let shown = if course.is_share { format!("{} %", fixed(100.0 * tick, 0)) } else { fixed(*tick, digits) };
+        add(
+            &mut out,
+            &format!(
+                r#"<line class="grid" x1="{LEFT}" x2="{:.1}" y1="{at:.1}" y2="{at:.1}"/><text class="tick" x="{:.1}" y="{:.1}" text-anchor="end">{shown}</text>"#,
+                WIDTH - RIGHT,
+                LEFT - 6.0,
+                at + 4.0
+            ),
+        );
+    }
+    for (at, place) in course.places.iter().enumerate().filter(|(_, place)| !place.is_empty()) {
+        let below = HEIGHT - BOTTOM + 18.0;
+        add(&mut out, &format!(r#"<text class="tick" x="{:.1}" y="{below:.1}" text-anchor="middle">{place}</text>"#, x(at)));
+    }
+    add(
+        &mut out,
+        &format!(r#"<text class="tick" x="{:.1}" y="{:.1}">{}</text>"#, WIDTH - RIGHT + 22.0, HEIGHT - BOTTOM + 18.0, course.unit),
+    );
+    let hers = || course.hers.iter().enumerate();
+    let upper = hers().map(|(at, (mean, spread))| (x(at), y(mean + spread)));
+    let lower = hers().rev().map(|(at, (mean, spread))| (x(at), y((mean - spread).max(0.0))));
+    let points = |points: Vec<(f64, f64)>| points.into_iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect::<Vec<_>>().join(" ");
+    add(&mut out, &format!(r#"<polygon class="band" points="{}"/>"#, points(upper.chain(lower).collect())));
+    let mut lines = vec![("hers".to_owned(), "she".to_owned(), hers().map(|(at, (mean, _))| (x(at), y(*mean))).collect::<Vec<_>>())];
+    for (number, (name, values)) in course.arms.iter().enumerate() {
+        let drawn = values.iter().enumerate().filter_map(|(at, value)| Some((x(at), y((*value)?)))).collect();
+        lines.push((format!("arm{}", number % ARMS), short(name), drawn));
+    }
+    let mut names = vec![];
+    for (class, name, drawn) in lines.into_iter().filter(|(.., drawn)| !drawn.is_empty()) {
+        names.push((drawn[drawn.len() - 1].1, class.clone(), name));
+        add(&mut out, &format!(r#"<polyline class="{class}" points="{}"/>"#, points(drawn)));
+    }
+    for (at, class, name) in apart(names) {
+        let (from, to) = (WIDTH - RIGHT + 4.0, WIDTH - RIGHT + 20.0);
+        // A piece of the line stands before its name: a line may end long before the right edge.
+        add(&mut out, &format!(r#"<polyline class="{class}" points="{from:.1},{at:.1} {to:.1},{at:.1}"/>"#));
+        add(&mut out, &format!(r#"<text class="name {class}" x="{:.1}" y="{:.1}">{}</text>"#, to + 4.0, at + 4.0, name));
+    }
+    out.push_str("</svg>");
+    Some(out)
+}
+
+/// As many lines as the style sheet tells apart.
+const ARMS: usize = 6;
+
+/// A name as there is room for at the right, escaped.
+fn short(name: &str) -> String {
+    const ROOM: usize = 17;
+    let shown = super::shown::visible(name);
+    let cut: String = if shown.chars().count() > ROOM { shown.chars().take(ROOM - 1).chain(['…']).collect() } else { shown };
+    super::shown::escape_html(&cut)
 }
 
 /// A number on a scale from `from` to `to`, with its interval as a line; a tick stands at 0 where it lies inside.
@@ -135,6 +233,25 @@ mod tests {
         check(0.0, 66.0, &[0.0, 20.0, 40.0, 60.0], 0);
         check(2.81, 2.85, &[2.81, 2.82, 2.83, 2.84, 2.85], 2);
         check(3.0, 3.0, &[3.0], 2);
+    }
+
+    #[test]
+    fn a_course_is_drawn_with_gaps_and_without_arms() {
+        let arms = vec![("llama <b>".to_owned(), vec![Some(1.0), None, Some(f64::from(u8::MAX))]), ("gpt2".into(), vec![None; 3])];
+        let places = ["25", "", "75"].map(str::to_owned).to_vec();
+        let of = |places, hers, arms| Course { label: "types".into(), places, unit: "words", hers, arms, is_share: false };
+        let drawn = course(&of(places.clone(), vec![(20.0, 2.0), (35.0, 40.0), (50.0, 3.0)], arms)).unwrap();
+        assert!(drawn.contains("class=\"band\"") && drawn.contains("llama &lt;b&gt;") && !drawn.contains("gpt2"), "{drawn}");
+        assert!(!drawn.contains("NaN"));
+        assert!(course(&of(places, vec![(0.0, 0.0); 3], vec![])).is_some());
+        assert_eq!(course(&of(vec!["25".into()], vec![(20.0, 2.0)], vec![])), None);
+    }
+
+    #[test]
+    fn names_are_pushed_apart_inside_the_picture() {
+        let places: Vec<f64> =
+            apart(vec![(300.0, (), ()), (20.0, (), ()), (224.0, (), ()), (226.0, (), ())]).into_iter().map(|name| name.0).collect();
+        assert_eq!(places, [20.0, 196.0, 211.0, 226.0]);
     }
 
     #[test]

@@ -6,13 +6,15 @@ use serde::Serialize;
 
 use super::Sources;
 use super::outputs::{ArmTexts, Texts, draft_of, is_empty, is_tuned, label};
+use crate::config::Temperature;
 use crate::pairs::{Pair, Status, Tier};
 use crate::review::agreement::Scores;
-use crate::review::canary_verdict::{self, Canaries, CanaryVerdict, Shift};
+use crate::review::canary_sheet::{Both, CanarySheet};
+use crate::review::canary_verdict;
 use crate::review::edits::{self, Asked, Difference, Piece};
 use crate::review::tally::{Mean, tally};
 use crate::review::verdict::{self, ArmName, Pick};
-use crate::review::voice::{Distance, Feature, Own, Voice};
+use crate::review::voice::{ArmOutputs, VoiceTable};
 use crate::run::folder::Run;
 
 /// Draws every bootstrap's samples. Fixed, so that two people see one interval.
@@ -24,12 +26,14 @@ pub struct Reading {
     pub blind: usize,
     /// Readings with the names shown: none of the numbers is of them.
     pub open: usize,
+    /// Readings at other temperatures than the report's: none of the numbers is of them either.
+    pub elsewhere: usize,
     pub standings: Vec<Standing>,
     /// Whether comparisons link all arms that were compared, so that their strengths compare.
     pub connected: bool,
     /// The rubric's dimensions that were scored: id and name.
     pub dimensions: Vec<(String, String)>,
-    pub canaries: Vec<CanaryPart>,
+    pub canaries: Vec<CanarySheet>,
     /// How the canaries' verdict is found.
     pub rule: String,
 }
@@ -48,23 +52,11 @@ pub struct Standing {
     pub win_interval: Option<(f64, f64)>,
     /// Bradley and Terry's; the strengths' geometric mean is 1.
     pub strength: Option<f64>,
+    /// 95 %.
+    pub strength_interval: Option<(f64, f64)>,
     pub overall: Option<Mean>,
     /// By the dimension's id.
     pub rubric: BTreeMap<String, Mean>,
-}
-
-/// What a run's canaries show.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CanaryPart {
-    pub run: String,
-    pub verdict: CanaryVerdict,
-    pub words: String,
-    pub meaning: &'static str,
-    pub grounds: String,
-    pub known: Shift,
-    pub new: Shift,
-    /// Null for a model that is not asked for a long piece.
-    pub long: Option<Shift>,
 }
 
 /// The agreement of a run's arms with the writer's own edits of some drafts.
@@ -96,65 +88,29 @@ pub struct EditingArm {
     pub endings: Scores,
 }
 
-/// How far the arms stand from her own pieces.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct VoicePart {
-    /// Her finished pieces that are the scale.
-    pub pieces: usize,
-    /// Burrows' Delta of each of her pieces from the others: what a Delta of hers looks like.
-    pub own_deltas: Vec<f64>,
-    pub arms: Vec<VoiceArm>,
-    pub rows: Vec<VoiceRow>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct VoiceArm {
-    pub arm: ArmName,
-    pub label: String,
-    /// Outputs that are not empty.
-    pub texts: usize,
-    /// Mean over them of each one's Delta from her pieces.
-    pub delta: Option<f64>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct VoiceRow {
-    pub feature: Feature,
-    pub name: &'static str,
-    pub hers: f64,
-    pub spread: f64,
-    /// In the order of the arms. Null where no output of the arm has the feature.
-    pub values: Vec<Option<VoiceValue>>,
-}
-
-/// Means over an arm's outputs.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct VoiceValue {
-    pub value: f64,
-    /// In her spreads from her mean; null where she never varies.
-    pub z: Option<f64>,
-}
-
 /// The readings' part of the report, and the samples that were picked.
 pub(super) struct Read {
     pub part: Reading,
     pub picks: BTreeMap<(String, ArmName), Pick>,
 }
 
-pub(super) fn reading(sources: &Sources, texts: &Texts, missing: &mut Vec<String>) -> Read {
+pub(super) fn reading(sources: &Sources, texts: &Texts, temperature: Temperature, missing: &mut Vec<String>) -> Read {
     let mut folders: BTreeMap<_, Vec<String>> = BTreeMap::new();
     for run in sources.runs {
         folders.entry(run.folder.parent().unwrap_or(&run.folder).to_owned()).or_default().push(run.folder_name());
     }
-    let (mut verdicts, mut picks) = (vec![], BTreeMap::new());
+    let (mut verdicts, mut picks, mut elsewhere) = (vec![], BTreeMap::new(), 0);
     for (folder, names) in &folders {
         let found = verdict::read(folder, names.iter().map(String::as_str));
         missing.extend(found.problems.iter().map(|problem| {
             let line = problem.line.map_or(String::new(), |line| format!(":{line}"));
             format!("{}{line}: {}", problem.file.display(), problem.message)
         }));
+        let all = found.verdicts.len();
+        let found = found.at(temperature, sources.temperature);
+        elsewhere += all - found.verdicts.len();
+        picks.extend(found.picks_by_arm());
         verdicts.extend(found.verdicts);
-        picks.extend(found.picks);
     }
     let (blind, open): (Vec<_>, Vec<_>) = verdicts.iter().map(|verdict| &verdict.reading).partition(|reading| reading.blind);
     if blind.is_empty() {
@@ -173,6 +129,7 @@ pub(super) fn reading(sources: &Sources, texts: &Texts, missing: &mut Vec<String
             win_rate: arm.win_rate(),
             win_interval: arm.win_interval(),
             strength: arm.strength,
+            strength_interval: arm.strength_interval,
             overall: arm.overall,
             rubric: arm.rubric,
             arm: arm.arm,
@@ -193,15 +150,12 @@ pub(super) fn reading(sources: &Sources, texts: &Texts, missing: &mut Vec<String
         let arm = |tuned: bool| arms.iter().find(|arm| arm.run() == name && is_tuned(arm) == tuned);
         let (base, tuned) = (arm(false)?, arm(true)?);
         let long = texts.prompts.get(canary_verdict::LONG).is_some_and(|all| all.iter().any(|texts| texts.arm.run() == name));
-        let canaries = Canaries::of(&blind, sources.rubric, base, tuned, long);
-        let verdict = canaries.verdict();
-        let Canaries { known, new, long } = canaries;
-        let (words, meaning, grounds) = (verdict.to_string(), verdict.meaning(), canaries.grounds());
-        Some(CanaryPart { run: name, verdict, words, meaning, grounds, known, new, long })
+        Some(CanarySheet::of(&blind, &picks, sources.rubric, Both { base, tuned }, long))
     };
     let part = Reading {
         blind: blind.len(),
         open: open.len(),
+        elsewhere,
         connected: counted.connected,
         dimensions,
         canaries: sources.runs.iter().filter_map(canary).collect(),
@@ -289,7 +243,7 @@ fn is_held_out(sources: &Sources, run: &Run, pair: &Pair) -> bool {
     !train.contains(&pair.id) && !sources.pairs.iter().any(same_piece)
 }
 
-pub(super) fn voice(sources: &Sources, texts: &Texts, missing: &mut Vec<String>) -> VoicePart {
+pub(super) fn voice(sources: &Sources, texts: &Texts, missing: &mut Vec<String>) -> VoiceTable {
     // The responses of tier 3 are parts of the others.
     let finished = sources.pairs.iter().filter(|pair| pair.status == Status::Ready && pair.tier != Tier::Opening);
     let mut pieces: Vec<&str> = finished.map(|pair| pair.response.trim()).collect();
@@ -298,43 +252,11 @@ pub(super) fn voice(sources: &Sources, texts: &Texts, missing: &mut Vec<String>)
     if pieces.len() < 3 {
         missing.push("There are fewer than three finished pieces of hers: her own spread, the scale of the voice, cannot be told.".into());
     }
-    let own = Own::of(pieces.iter().copied());
-    let arms = texts.arms(sources);
-    let voices: Vec<Vec<Voice>> = (arms.iter())
-        .map(|arm| {
-            let outputs = texts.all().filter(|texts| texts.arm == *arm).flat_map(|texts| &texts.samples);
-            outputs.filter(|output| !is_empty(output)).map(|output| Voice::of(&output.text)).collect()
-        })
-        .collect();
-    let distances: Vec<Vec<Vec<Distance>>> = voices.iter().map(|of| of.iter().map(|voice| own.distances(voice)).collect()).collect();
-    let row = |feature: Feature| {
-        let of_arm =
-            |all: &Vec<Vec<Distance>>| -> Vec<Distance> { all.iter().flatten().filter(|d| d.feature == feature).copied().collect() };
-        let by_arm: Vec<Vec<Distance>> = distances.iter().map(of_arm).collect();
-        let first = by_arm.iter().flatten().next()?;
-        let value = |of: &Vec<Distance>| {
-            let value = mean(of.iter().map(|distance| distance.value))?;
-            Some(VoiceValue { value, z: (first.spread > 0.0).then(|| (value - first.hers) / first.spread) })
-        };
-        let values = by_arm.iter().map(value).collect();
-        Some(VoiceRow { feature, name: feature.name(), hers: first.hers, spread: first.spread, values })
+    let all = texts.arms(sources);
+    let outputs = |arm: &ArmName| {
+        let outputs = texts.all().filter(|texts| texts.arm == *arm).flat_map(|texts| &texts.samples);
+        let texts = outputs.filter(|output| !is_empty(output)).map(|output| output.text.as_str()).collect();
+        ArmOutputs { arm: arm.clone(), label: label(arm, &all), texts }
     };
-    VoicePart {
-        pieces: pieces.len(),
-        own_deltas: own.own_deltas(),
-        arms: (arms.iter().zip(&voices))
-            .map(|(arm, of)| VoiceArm {
-                arm: arm.clone(),
-                label: label(arm, &arms),
-                texts: of.len(),
-                delta: mean(of.iter().filter_map(|voice| own.delta(voice))),
-            })
-            .collect(),
-        rows: Feature::ALL.into_iter().filter_map(row).collect(),
-    }
-}
-
-fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = values.fold((0.0, 0u32), |(sum, count), value| (sum + value, count + 1));
-    (count > 0).then(|| sum / f64::from(count))
+    VoiceTable::of(pieces, all.iter().map(outputs).collect())
 }

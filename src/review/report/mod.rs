@@ -9,19 +9,24 @@ mod outputs;
 mod render;
 mod setup;
 mod shown;
+mod surprisal;
+mod temperatures;
 
 use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
 
-pub use measures::{CanaryPart, Editing, EditingArm, Reading, Standing, VoiceArm, VoicePart, VoiceRow, VoiceValue};
-pub use outputs::{ArmPart, CopiedPart, DiffRow, Edit, FactPart, PromptArm, PromptPart, SamplePart};
+pub use measures::{Editing, EditingArm, Reading, Standing};
+pub use outputs::{ArmPart, DiffRow, Edit, PromptArm, PromptPart, SamplePart};
 pub use render::{html, markdown};
 pub use setup::{Curve, Point, RunPart, Setting};
+pub use surprisal::{CellPart, SurprisalPart};
+pub use temperatures::{TemperatureArm, TemperatureArmTexts, TemperaturePart, TemperaturePrompt, TemperatureText, TemperatureVoice};
 
-use crate::config::{Canary, Rubric};
+use crate::config::{Canary, Rubric, Temperature};
 use crate::pairs::Pair;
+use crate::review::voice::VoiceTable;
 use crate::run::folder::Run;
 
 /// What the report asks, at its head.
@@ -37,6 +42,8 @@ pub struct Sources<'s> {
     pub pairs: &'s [Pair],
     pub rubric: &'s Rubric,
     pub canaries: &'s [Canary],
+    /// That of `sampling.yaml`: what the numbers are of, where outputs were drawn at it.
+    pub temperature: Temperature,
     /// The time of the report, RFC 3339.
     pub made: &'s str,
 }
@@ -50,12 +57,19 @@ pub struct Report {
     pub runs: Vec<RunPart>,
     /// The settings in which the runs differ.
     pub differing: Vec<Setting>,
+    /// Of all that the numbers are of; outputs at other temperatures are in `temperatures` alone.
+    pub temperature: Temperature,
     /// The arms in the order of the runs, the base before the fine-tuned one.
     pub arms: Vec<ArmPart>,
     pub reading: Reading,
     /// A run's drafts that were held out, and those it was trained on.
     pub editing: Vec<Editing>,
-    pub voice: VoicePart,
+    pub voice: VoiceTable,
+    /// The lowest first; empty where all outputs were drawn at one.
+    pub temperatures: Vec<TemperaturePart>,
+    pub side_by_side: Vec<TemperaturePrompt>,
+    /// The writer's own held-out texts, scored token by token, as far as scores are kept.
+    pub surprisal: Vec<SurprisalPart>,
     pub prompts: Vec<PromptPart>,
     /// What is absent or cannot be compared, in sentences.
     pub missing: Vec<String>,
@@ -68,11 +82,15 @@ impl Report {
     pub fn of(sources: &Sources) -> Result<Report> {
         let mut missing = vec![];
         let runs = setup::runs(sources, &mut missing)?;
-        let texts = outputs::Texts::read(sources, &mut missing)?;
-        let reading = measures::reading(sources, &texts, &mut missing);
+        let all = outputs::Texts::read(sources, &mut missing)?;
+        let (temperature, texts) = outputs::chosen(&all, sources.temperature, &mut missing);
+        texts.note_absent(sources, &mut missing);
+        let reading = measures::reading(sources, &texts, temperature, &mut missing);
         let editing = measures::editing(sources, &texts, &mut missing);
         let voice = measures::voice(sources, &texts, &mut missing);
         let (arms, prompts) = outputs::parts(sources, &texts, &reading.picks, &mut missing);
+        let (temperatures, side_by_side) = temperatures::compared(sources, &all);
+        let surprisal = surprisal::held_out(sources, &runs, &mut missing);
         let limits = limits(&editing, &prompts);
         Ok(Report {
             version: env!("CARGO_PKG_VERSION"),
@@ -80,10 +98,14 @@ impl Report {
             question: QUESTION,
             differing: setup::differing(sources.runs),
             runs,
+            temperature,
             arms,
             reading: reading.part,
             editing,
             voice,
+            temperatures,
+            side_by_side,
+            surprisal,
             prompts,
             missing,
             limits,
@@ -102,6 +124,16 @@ impl Report {
         replace_file(&paths[1], markdown(self)?.as_bytes())?;
         Ok(paths)
     }
+}
+
+/// The voice of the runs' arms alone, and what of it is absent, in sentences.
+pub fn voice(sources: &Sources) -> Result<(VoiceTable, Vec<String>)> {
+    let mut missing = vec![];
+    let all = outputs::Texts::read(sources, &mut missing)?;
+    let (_, texts) = outputs::chosen(&all, sources.temperature, &mut missing);
+    texts.note_absent(sources, &mut missing);
+    let table = measures::voice(sources, &texts, &mut missing);
+    Ok((table, missing))
 }
 
 fn limits(editing: &[Editing], prompts: &[PromptPart]) -> Vec<String> {

@@ -7,11 +7,11 @@ use serde::Serialize;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::Sources;
+use crate::config::Temperature;
 use crate::pairs::{Pair, Tier};
 use crate::review::align::{Kind, align};
-use crate::review::facts::{FactKind, Known, invented};
+use crate::review::marks::{self, Marks, Trained};
 use crate::review::shares::{Counts, Shares};
-use crate::review::verbatim::{Index, Side};
 use crate::review::verdict::{ArmName, Pick};
 use crate::review::words::Segment;
 use crate::run::folder::Run;
@@ -78,30 +78,11 @@ pub struct SamplePart {
     pub cut_short: bool,
     pub words: usize,
     pub text: String,
-    pub copied: Vec<CopiedPart>,
-    pub facts: Vec<FactPart>,
+    /// `copied` and `facts`.
+    #[serde(flatten)]
+    pub marks: Marks,
     /// Of a draft's sentences.
     pub shares: Option<Shares>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CopiedPart {
-    pub start: usize,
-    pub end: usize,
-    pub words: usize,
-    pub pair: String,
-    pub side: Side,
-    /// Whether the prompt holds it too: then it was in plain sight.
-    pub in_prompt: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FactPart {
-    pub kind: FactKind,
-    pub start: usize,
-    pub end: usize,
-    pub text: String,
-    pub sentence: String,
 }
 
 /// What became of a draft.
@@ -120,41 +101,68 @@ pub struct DiffRow {
     pub opens: bool,
 }
 
-/// The outputs of all runs, read once.
-#[derive(Debug)]
+/// The outputs of all runs at one temperature.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Texts {
     /// By prompt, then in the order of the runs, the base arm first.
     pub prompts: BTreeMap<String, Vec<ArmTexts>>,
 }
 
 /// One arm's samples of one prompt. A sample that was drawn anew under the same number takes the place of the earlier one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ArmTexts {
     pub arm: ArmName,
     pub samples: Vec<Output>,
 }
 
+/// The temperature that the report's numbers are of, and its outputs: the usual one, unless nothing was drawn at it.
+pub(super) fn chosen(all: &BTreeMap<Temperature, Texts>, usual: Temperature, missing: &mut Vec<String>) -> (Temperature, Texts) {
+    let count = |texts: &Texts| texts.all().map(|arm| arm.samples.len()).sum::<usize>();
+    // Of two with as many, the lower one.
+    let most = || all.iter().rev().max_by_key(|(_, texts)| count(texts)).map_or(usual, |(temperature, _)| *temperature);
+    let temperature = if all.contains_key(&usual) { usual } else { most() };
+    if temperature != usual {
+        missing
+            .push(format!("No output was drawn at {usual}, the temperature in sampling.yaml: all numbers are of those at {temperature}."));
+    }
+    (temperature, all.get(&temperature).cloned().unwrap_or_default())
+}
+
 impl Texts {
-    pub fn read(sources: &Sources, missing: &mut Vec<String>) -> Result<Texts> {
-        let mut prompts: BTreeMap<String, Vec<ArmTexts>> = BTreeMap::new();
+    /// Reads all outputs, by the temperature they were drawn at.
+    pub fn read(sources: &Sources, missing: &mut Vec<String>) -> Result<BTreeMap<Temperature, Texts>> {
+        let mut all: BTreeMap<Temperature, Texts> = BTreeMap::new();
         for run in sources.runs {
             let name = run.folder_name();
-            let mut arms = BTreeSet::new();
             for (prompt, names) in outputs::list(&run.folder)? {
                 for arm in names {
                     let Some(arm_name) = ArmName::new(&name, &arm) else { continue };
-                    let mut samples = BTreeMap::new();
+                    let mut samples: BTreeMap<Temperature, BTreeMap<usize, Output>> = BTreeMap::new();
                     for output in outputs::read(&run.folder, &prompt, &arm)? {
-                        samples.insert(output.sample, output);
+                        samples.entry(output.sampling.temperature.into()).or_default().insert(output.sample, output);
                     }
-                    let samples: Vec<Output> = samples.into_values().collect();
-                    if !samples.is_empty() {
-                        prompts.entry(prompt.clone()).or_default().push(ArmTexts { arm: arm_name, samples });
-                        arms.insert(arm);
+                    for (temperature, samples) in samples {
+                        let texts = ArmTexts { arm: arm_name.clone(), samples: samples.into_values().collect() };
+                        all.entry(temperature).or_default().prompts.entry(prompt.clone()).or_default().push(texts);
                     }
                 }
             }
-            let has = |ending: &str| arms.iter().any(|arm| arm.ends_with(ending));
+        }
+        let mut asked: BTreeMap<&String, BTreeSet<String>> = BTreeMap::new();
+        for (prompt, arms) in all.values().flat_map(|texts| &texts.prompts) {
+            asked.entry(prompt).or_default().extend(arms.iter().flat_map(|arm| &arm.samples).map(|output| plain(&output.prompt_text)));
+        }
+        for (prompt, _) in asked.iter().filter(|(_, texts)| texts.len() > 1) {
+            missing.push(format!("Prompt {prompt} did not have the same words for all samples: its outputs do not compare."));
+        }
+        Ok(all)
+    }
+
+    /// Names the runs whose arms have no outputs here.
+    pub fn note_absent(&self, sources: &Sources, missing: &mut Vec<String>) {
+        for run in sources.runs {
+            let name = run.folder_name();
+            let has = |ending: &str| self.all().any(|texts| texts.arm.run() == name && texts.arm.arm().ends_with(ending));
             let which = match (has("-base"), has("-tuned")) {
                 (true, true) => continue,
                 (false, false) => "no outputs",
@@ -163,13 +171,6 @@ impl Texts {
             };
             missing.push(format!("{name} has {which}; `voicetune generate {name}` draws them."));
         }
-        for (prompt, arms) in &prompts {
-            let texts: BTreeSet<String> = arms.iter().flat_map(|arm| &arm.samples).map(|output| plain(&output.prompt_text)).collect();
-            if texts.len() > 1 {
-                missing.push(format!("Prompt {prompt} did not have the same words for all samples: its outputs do not compare."));
-            }
-        }
-        Ok(Texts { prompts })
     }
 
     pub fn all(&self) -> impl Iterator<Item = &ArmTexts> {
@@ -220,12 +221,12 @@ pub(super) fn parts(
 ) -> (Vec<ArmPart>, Vec<PromptPart>) {
     let arms = texts.arms(sources);
     let trained: BTreeMap<String, Trained> =
-        sources.runs.iter().map(|run| (run.folder_name(), Trained::of(run, sources.pairs, missing))).collect();
+        sources.runs.iter().map(|run| (run.folder_name(), trained(run, sources.pairs, missing))).collect();
     let mut prompts = vec![];
     for (prompt, all) in &texts.prompts {
         let text = all[0].samples[0].prompt_text.clone();
         let draft = draft_of(sources, &text);
-        let asked = Asked { text: &text, index: Index::of_prompt(&text), draft };
+        let asked = Asked { prompt: marks::Asked::new(&text), draft };
         let arm = |texts: &ArmTexts| {
             let pick = picks.get(&(prompt.clone(), texts.arm.clone()));
             asked.arm(texts, &trained[texts.arm.run()], pick, label(&texts.arm, &arms))
@@ -258,32 +259,22 @@ pub(super) fn parts(
 }
 
 /// What a run was trained on.
-struct Trained {
-    index: Index,
-    known: Known,
-}
-
-impl Trained {
-    fn of(run: &Run, pairs: &[Pair], missing: &mut Vec<String>) -> Trained {
-        let ids: BTreeSet<&String> = run.manifest.data.train.iter().collect();
-        let trained: Vec<&Pair> = pairs.iter().filter(|pair| ids.contains(&pair.id)).collect();
-        if trained.len() < ids.len() {
-            let gone = ids.len() - trained.len();
-            let name = run.folder_name();
-            missing.push(format!(
-                "{name}: {gone} of its {} training pairs are no longer there; what was copied from them is not found.",
-                ids.len()
-            ));
-        }
-        let texts = trained.iter().flat_map(|pair| [pair.prompt.as_str(), pair.response.as_str()]);
-        Trained { known: Known::of(texts), index: Index::of(trained.iter().copied()) }
+fn trained(run: &Run, pairs: &[Pair], missing: &mut Vec<String>) -> Trained {
+    let ids = &run.manifest.data.train;
+    let (trained, gone) = Trained::on(ids, pairs);
+    if gone > 0 {
+        let name = run.folder_name();
+        missing.push(format!(
+            "{name}: {gone} of its {} training pairs are no longer there; what was copied from them is not found.",
+            ids.len()
+        ));
     }
+    trained
 }
 
 /// A prompt, prepared for measuring its outputs.
 struct Asked<'a> {
-    text: &'a str,
-    index: Index,
+    prompt: marks::Asked<'a>,
     draft: Option<&'a Pair>,
 }
 
@@ -298,29 +289,13 @@ impl Asked<'_> {
 
     fn sample(&self, output: &Output, trained: &Trained, pick: Option<&Pick>) -> SamplePart {
         let text = output.text.as_str();
-        let copied = trained.index.copied(text).into_iter().map(|copied| CopiedPart {
-            start: copied.span.start,
-            end: copied.span.end,
-            words: copied.words,
-            pair: copied.pair.to_owned(),
-            side: copied.side,
-            in_prompt: self.index.holds(copied.span.of(text)),
-        });
-        let facts = invented(text, self.text, &trained.known).into_iter().map(|fact| FactPart {
-            kind: fact.kind,
-            start: fact.span.start,
-            end: fact.span.end,
-            text: fact.span.of(text).to_owned(),
-            sentence: fact.sentence.of(text).to_owned(),
-        });
         SamplePart {
             sample: output.sample,
             seed: output.seed,
             picked: pick.is_some_and(|pick| pick.shown.sample == output.sample && pick.shown.is(text)),
             cut_short: output.finish == Finish::Length,
             words: text.unicode_words().count(),
-            copied: copied.collect(),
-            facts: facts.collect(),
+            marks: trained.marks(text, &self.prompt),
             shares: self.draft.filter(|_| !is_empty(output)).map(|pair| Counts::of(&align(&pair.prompt, text)).shares()),
             text: text.to_owned(),
         }
@@ -357,7 +332,7 @@ impl Edit {
 fn sum(arm: &ArmName, label: String, texts: &Texts, prompts: &[PromptPart]) -> ArmPart {
     let outputs: Vec<&Output> = texts.all().filter(|texts| texts.arm == *arm).flat_map(|texts| &texts.samples).collect();
     let samples = || prompts.iter().flat_map(|prompt| &prompt.arms).filter(|part| part.arm == *arm).flat_map(|part| &part.samples);
-    let copied = |in_prompt: bool| samples().flat_map(|sample| &sample.copied).filter(move |copied| copied.in_prompt == in_prompt);
+    let copied = |in_prompt: bool| samples().flat_map(|sample| &sample.marks.copied).filter(move |copied| copied.in_prompt == in_prompt);
     let mut sampling: Vec<Sampling> = vec![];
     for output in &outputs {
         if !sampling.contains(&output.sampling) {
@@ -377,6 +352,6 @@ fn sum(arm: &ArmName, label: String, texts: &Texts, prompts: &[PromptPart]) -> A
         copied_spans: copied(false).count(),
         copied_words: copied(false).map(|copied| copied.words).sum(),
         from_prompt: copied(true).count(),
-        facts: samples().map(|sample| sample.facts.len()).sum(),
+        facts: samples().map(|sample| sample.marks.facts.len()).sum(),
     }
 }

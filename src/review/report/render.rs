@@ -6,7 +6,11 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior, context};
 
+use super::chart::Course;
 use super::{Report, chart, shown};
+use crate::review::surprisal::{DIFFERENCE, SURPRISE, Shade, View, shade};
+use crate::review::voice::table::{Compared, CurvePoint, LengthRow, VoiceArm};
+use crate::review::voice::{CURVE_STEP, VoiceTable};
 use crate::run::journal::duration;
 
 const HTML: &str = "report.html";
@@ -15,12 +19,67 @@ const MARKDOWN: &str = "report.md";
 /// One page, complete in itself.
 pub fn html(report: &Report) -> Result<String> {
     let charts: Vec<Option<String>> = report.runs.iter().map(|run| chart::losses(&run.curve)).collect();
-    render(HTML, context! { report => data(report)?, charts, style => include_str!("templates/report.css") })
+    let (curve, lengths) = (chart::course(&type_token_curve(&report.voice)), chart::course(&sentence_lengths(&report.voice)));
+    let steps = context! { surprise => SURPRISE, difference => DIFFERENCE };
+    let (compared, style) = (compared(report), include_str!("templates/report.css"));
+    render(HTML, context! { report => data(report)?, charts, curve, lengths, words => telling_words(report)?, steps, compared, style })
 }
 
 /// The same without the pictures.
 pub fn markdown(report: &Report) -> Result<String> {
-    render(MARKDOWN, context! { report => data(report)? })
+    render(MARKDOWN, context! { report => data(report)?, words => telling_words(report)?, compared => compared(report) })
+}
+
+/// As many as a reader looks at.
+const TELLING_WORDS: usize = 12;
+
+/// The function words at which an arm stands farthest from her.
+fn telling_words(report: &Report) -> Result<Value> {
+    let words: Vec<_> = report.voice.telling_words().into_iter().take(TELLING_WORDS).collect();
+    Ok(value(serde_json::to_value(words).context("the report cannot be rendered")?))
+}
+
+fn type_token_curve(voice: &VoiceTable) -> Course {
+    // A number below every fourth point.
+    let place = |point: &CurvePoint| if point.words.is_multiple_of(4 * CURVE_STEP) { point.words.to_string() } else { String::new() };
+    Course {
+        label: "different words among the first words of a text".into(),
+        places: voice.curve.iter().map(place).collect(),
+        unit: "words",
+        hers: voice.curve.iter().map(|point| (point.compared.hers, point.compared.spread)).collect(),
+        arms: courses(voice, voice.curve.iter().map(|point| &point.compared)),
+        is_share: false,
+    }
+}
+
+fn sentence_lengths(voice: &VoiceTable) -> Course {
+    let place = |row: &LengthRow| row.to.map_or(format!("{}+", row.from), |to| format!("{}–{to}", row.from));
+    Course {
+        label: "share of the sentences by their length".into(),
+        places: voice.lengths.iter().map(place).collect(),
+        unit: "words a sentence",
+        hers: voice.lengths.iter().map(|row| (row.compared.hers, row.compared.spread)).collect(),
+        arms: courses(voice, voice.lengths.iter().map(|row| &row.compared)),
+        is_share: true,
+    }
+}
+
+/// Each arm's values along some rows.
+fn courses<'c>(voice: &VoiceTable, rows: impl Iterator<Item = &'c Compared> + Clone) -> Vec<(String, Vec<Option<f64>>)> {
+    let arm =
+        |(at, arm): (usize, &VoiceArm)| (arm.label.clone(), rows.clone().map(|row| row.values[at].map(|value| value.value)).collect());
+    voice.arms.iter().enumerate().map(arm).collect()
+}
+
+/// The arms that have outputs at any temperature, each once.
+fn compared(report: &Report) -> Vec<String> {
+    let mut names: Vec<String> = vec![];
+    for arm in report.temperatures.iter().flat_map(|part| &part.arms).map(|arm| arm.arm.to_string()) {
+        if !names.contains(&arm) {
+            names.push(arm);
+        }
+    }
+    names
 }
 
 /// What `--json` prints, for the templates.
@@ -57,6 +116,7 @@ fn render(name: &str, data: Value) -> Result<String> {
         environment.add_filter("duration", duration);
         environment.add_filter("whisker", whisker);
         environment.add_filter("marked", marked);
+        environment.add_filter("heat", heat);
         environment.add_filter("quoted", |text: &str| Value::from_safe_string(shown::quote_markdown(&shown::visible(text))));
         environment.add_template(HTML, include_str!("templates/report.html"))?;
         environment.add_template(MARKDOWN, include_str!("templates/report.md"))?;
@@ -89,6 +149,38 @@ fn interval(ends: Option<Vec<f64>>, digits: usize) -> String {
 fn whisker(value: Option<f64>, interval: Option<Vec<f64>>, from: f64, to: f64) -> Value {
     let interval = interval.filter(|ends| ends.len() == 2).map(|ends| (ends[0], ends[1]));
     value.map_or(Value::from(""), |value| Value::from_safe_string(chart::whisker(value, interval, from, to)))
+}
+
+/// A scored text in shades of what `view` names: `base`, `tuned` or `difference`.
+fn heat(part: &Value, view: &str) -> Result<Value, Error> {
+    let view = match view {
+        "base" => View::Base,
+        "tuned" => View::Tuned,
+        _ => View::Difference,
+    };
+    let chars: Vec<char> = part.get_attr("text")?.to_string().chars().collect();
+    let mut out = String::new();
+    for cell in part.get_attr("cells")?.try_iter()? {
+        let place = |key: &str| Ok::<usize, Error>(cell.get_attr(key)?.as_usize().unwrap_or(0).min(chars.len()));
+        let nats = |key: &str| f64::try_from(cell.get_attr(key)?);
+        let (base, tuned) = (nats("base")?, nats("tuned")?);
+        let text: String = chars.get(place("start")?..place("end")?).unwrap_or_default().iter().collect();
+        let value = match view {
+            View::Base => base,
+            View::Tuned => tuned,
+            View::Difference => base - tuned,
+        };
+        let class = match shade(value, view) {
+            Shade::Surprise(step) => format!("s{step}"),
+            Shade::Even => "s0".to_owned(),
+            Shade::Less(step) => format!("l{step}"),
+            Shade::More(step) => format!("m{step}"),
+        };
+        let shown = if text.is_empty() { "∎".to_owned() } else { shown::escape_html(&shown::visible(&text)) };
+        let (base, tuned) = (shown::fixed(base, 2), shown::fixed(tuned, 2));
+        out.push_str(&format!("<span class=\"{class}\" title=\"base {base}, fine-tuned {tuned} nats\">{shown}</span>"));
+    }
+    Ok(Value::from_safe_string(out))
 }
 
 /// The text of a sample with what was copied underlined and what seems invented marked.

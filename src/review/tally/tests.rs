@@ -24,6 +24,7 @@ fn arms(names: &str) -> Vec<ArmName> {
 fn reading(shown: &str, outcome: Outcome) -> Reading {
     Reading {
         prompt: "A".into(),
+        temperature: None,
         seed: 0,
         shown: arms(shown).into_iter().map(|arm| Shown::new(arm, 0, "")).collect(),
         blind: true,
@@ -63,6 +64,26 @@ fn strengths_are_those_of_scipy_and_statsmodels() {
             close(found.unwrap().ln(), expected, 1e-8, &entry["name"].to_string());
         }
     }
+}
+
+#[test]
+fn intervals_of_strengths_are_those_of_statsmodels() {
+    for entry in reference()["intervals"].as_array().unwrap() {
+        let all: Vec<Vec<(usize, usize, f64)>> = serde_json::from_value(entry["readings"].clone()).unwrap();
+        let of = |reading: Vec<_>| reading.into_iter().map(|(better, worse, share)| Comparison { better, worse, share }).collect();
+        let readings: Vec<Vec<Comparison>> = all.into_iter().map(of).collect();
+        let expected: Vec<Option<(f64, f64)>> = serde_json::from_value(entry["intervals"].clone()).unwrap();
+        let found = intervals(&readings, expected.len());
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.into_iter().zip(expected) {
+            let name = entry["name"].to_string();
+            assert_eq!(found.is_some(), expected.is_some(), "{name}");
+            let (Some(found), Some(expected)) = (found, expected) else { continue };
+            close(found.0.ln(), expected.0.ln(), 1e-7, &name);
+            close(found.1.ln(), expected.1.ln(), 1e-7, &name);
+        }
+    }
+    assert_eq!(intervals(&[], 2), [None, None]);
 }
 
 #[test]
@@ -187,6 +208,9 @@ proptest! {
         for arm in &one.arms {
             prop_assert!(arm.wins + arm.ties + arm.all_bad <= arm.readings);
             prop_assert!(arm.strength.is_none_or(|strength| strength.is_finite() && strength > 0.0));
+            prop_assert_eq!(arm.strength.is_some(), arm.strength_interval.is_some());
+            let holds = |(low, high): (f64, f64)| arm.strength.is_some_and(|strength| 0.0 < low && low < strength && strength < high && high.is_finite());
+            prop_assert!(arm.strength_interval.is_none_or(holds), "{:?}", arm);
             let (low, high) = arm.win_interval().unwrap();
             prop_assert!(low <= arm.win_rate().unwrap() && arm.win_rate().unwrap() <= high);
         }

@@ -11,10 +11,11 @@ mod sentences;
 use std::ops::Range;
 
 /// A stretch of text. `start..end` counts Unicode scalar values, as Python's `str` does; `bytes` is the same stretch in UTF-8 bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Span {
     pub start: usize,
     pub end: usize,
+    #[serde(skip)]
     pub bytes: (usize, usize),
 }
 

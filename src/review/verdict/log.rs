@@ -1,27 +1,50 @@
 //! `runs/<run>/verdicts.jsonl`: appended line by line, each forced to disk, and never rewritten. A correction is a later line.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs;
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use super::{ArmName, Line, Pick, Verdict};
+use crate::config::{Temperature, bounded};
 use crate::pairs::{Level, Problem};
-use crate::run::private;
+use crate::run::private::{self, Torn};
 
 const FILE: &str = "verdicts.jsonl";
+
+/// Prompt, arm, and the temperature where the line says it.
+type PickOf = (String, ArmName, Option<Temperature>);
 
 /// The verdicts of some runs, as they stand after all corrections.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Verdicts {
     /// In the order in which they were first given.
     pub verdicts: Vec<Verdict>,
-    /// The latest pick of each prompt and arm.
-    pub picks: BTreeMap<(String, ArmName), Pick>,
+    /// The latest pick of each prompt, arm and temperature.
+    pub picks: BTreeMap<PickOf, Pick>,
     /// Lines and files that cannot be read. Nothing is done to them.
     pub problems: Vec<Problem>,
+}
+
+impl Verdicts {
+    /// Those of texts at one temperature: what may be counted together. Those that do not say theirs are of the `usual` one.
+    pub fn at(mut self, temperature: Temperature, usual: Temperature) -> Verdicts {
+        self.verdicts.retain(|verdict| verdict.reading.is_at(temperature, usual));
+        self.picks.retain(|(_, _, at), _| at.unwrap_or(usual) == temperature);
+        self
+    }
+
+    /// The picked sample of an arm among those at this temperature.
+    pub fn pick(&self, prompt: &str, arm: &ArmName, temperature: Temperature, usual: Temperature) -> Option<&Pick> {
+        let at = |temperature| self.picks.get(&(prompt.to_owned(), arm.clone(), temperature));
+        at(Some(temperature)).or_else(|| at(None).filter(|_| temperature == usual))
+    }
+
+    /// By prompt and arm, where all are of one temperature: a pick that says so comes before one that does not.
+    pub fn picks_by_arm(&self) -> BTreeMap<(String, ArmName), Pick> {
+        self.picks.iter().map(|((prompt, arm, _), pick)| ((prompt.clone(), arm.clone()), pick.clone())).collect()
+    }
 }
 
 /// Appends a verdict to each run it concerns, below the folder `runs`. After an error it may stand in some of them only; giving
@@ -44,7 +67,7 @@ pub fn read<'n>(runs: &Path, names: impl IntoIterator<Item = &'n str>) -> Verdic
     let mut found = Found::default();
     for name in names {
         let shown = PathBuf::from("runs").join(name).join(FILE);
-        match fs::read(runs.join(name).join(FILE)) {
+        match bounded::read(&runs.join(name).join(FILE), bounded::RECORDS) {
             Ok(bytes) => found.file(&shown, &bytes),
             Err(e) if e.kind() == ErrorKind::NotFound => {}
             Err(e) => found.problems.push(problem(&shown, None, format!("cannot be read: {e}"))),
@@ -53,32 +76,20 @@ pub fn read<'n>(runs: &Path, names: impl IntoIterator<Item = &'n str>) -> Verdic
     found.standing()
 }
 
+impl Verdicts {
+    /// What the contents of one file say; `file` stands in problems.
+    pub fn parse(file: &Path, bytes: &[u8]) -> Verdicts {
+        let mut found = Found::default();
+        found.file(file, bytes);
+        found.standing()
+    }
+}
+
 fn append_line(run: &Path, line: &Line) -> Result<()> {
     let path = run.join(FILE);
     let shown = || format!("{}: the verdict cannot be written; see to the disk and give it again", path.display());
-    let mut file = private::append(&path)?;
-    file.lock().with_context(shown)?;
-    let mut bytes = serde_json::to_vec(line).with_context(shown)?;
-    bytes.push(b'\n');
     // What a crash has torn stays as it is; the next verdict starts on a line of its own.
-    if !ends_with_line_feed(&path).with_context(shown)? {
-        bytes.insert(0, b'\n');
-    }
-    file.write_all(&bytes).with_context(shown)?;
-    file.sync_all().with_context(shown)?;
-    private::sync_parent(&path)
-}
-
-/// Also of an empty file.
-fn ends_with_line_feed(path: &Path) -> std::io::Result<bool> {
-    let mut file = fs::File::open(path)?;
-    if file.seek(SeekFrom::End(0))? == 0 {
-        return Ok(true);
-    }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
+    private::append_line(&path, &serde_json::to_vec(line).with_context(shown)?, Torn::Keep).with_context(shown)
 }
 
 fn problem(file: &Path, line: Option<usize>, message: String) -> Problem {
@@ -91,7 +102,7 @@ struct Found {
     verdicts: Vec<Verdict>,
     /// Id -> index.
     by_id: HashMap<String, usize>,
-    picks: BTreeMap<(String, ArmName), Pick>,
+    picks: BTreeMap<PickOf, Pick>,
     problems: Vec<Problem>,
 }
 
@@ -111,7 +122,7 @@ impl Found {
 
     /// The same arm's picks stand in one file, in the order in which they were made.
     fn pick(&mut self, pick: Pick) {
-        self.picks.insert((pick.prompt.clone(), pick.shown.arm.clone()), pick);
+        self.picks.insert((pick.prompt.clone(), pick.shown.arm.clone(), pick.temperature), pick);
     }
 
     fn verdict(&mut self, file: &Path, line: usize, verdict: Verdict) {

@@ -10,7 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::config::{Dimension, Rubric};
+use crate::config::{Dimension, Rubric, Temperature};
 
 pub use log::{Verdicts, append, append_pick, read};
 
@@ -66,6 +66,9 @@ pub enum Outcome {
 pub struct Reading {
     /// A canary's id, or the prompt's name in `outputs/`.
     pub prompt: String,
+    /// At which all that was shown was drawn. Absent in lines from before it was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<Temperature>,
     /// What the panes were shuffled by.
     pub seed: u64,
     /// From the first pane to the last.
@@ -93,12 +96,15 @@ pub struct Verdict {
     pub reading: Reading,
 }
 
-/// Which of an arm's samples is its best. A later pick of the same prompt and arm takes its place.
+/// Which of an arm's samples at a temperature is its best. A later pick of the same prompt, arm and temperature takes its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pick {
     /// RFC 3339, UTC.
     pub time: String,
     pub prompt: String,
+    /// As in a [`Reading`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<Temperature>,
     #[serde(flatten)]
     pub shown: Shown,
 }
@@ -209,6 +215,11 @@ impl Reading {
         self.shown.iter().map(|shown| &shown.arm)
     }
 
+    /// Whether it is of texts at this temperature; one that does not say so is of the `usual` one, that of `sampling.yaml`.
+    pub fn is_at(&self, temperature: Temperature, usual: Temperature) -> bool {
+        self.temperature.unwrap_or(usual) == temperature
+    }
+
     /// Whether it holds together: what is judged was shown, and nothing is placed twice.
     pub fn check(&self) -> Result<(), Fault> {
         let mut arms = BTreeSet::new();
@@ -273,6 +284,7 @@ mod tests {
     fn reading(shown: &[&str], outcome: Outcome) -> Reading {
         Reading {
             prompt: "A".into(),
+            temperature: None,
             seed: 7,
             shown: shown.iter().map(|name| Shown::new(arm(name), 0, name)).collect(),
             blind: true,

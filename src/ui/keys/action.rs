@@ -22,6 +22,14 @@ pub enum Context {
     Review,
     /// Scoring arms by the rubric.
     Rate,
+    /// Placing the panes one after another.
+    Rank,
+    /// The list of what was copied and invented.
+    Marks,
+    /// Writing a prompt of one's own; what is typed belongs to [`Context::Edit`].
+    Ask,
+    /// A text in shades of surprisal.
+    Heat,
     Diff,
     /// The writer's own drafts, to be compared with what she made of them.
     Drafts,
@@ -47,6 +55,10 @@ impl Context {
             Context::Form => "Config values",
             Context::Review => "Review",
             Context::Rate => "Scoring",
+            Context::Rank => "Ranking",
+            Context::Marks => "Copied and invented",
+            Context::Ask => "A prompt of your own",
+            Context::Heat => "Heat map",
             Context::Diff => "Diff",
             Context::Drafts => "Your own drafts",
             Context::Runs => "Runs",
@@ -165,6 +177,13 @@ pub enum Action {
     FreePrompt,
     Pick,
     ComparePicks,
+    Temperatures,
+    HeatMap,
+    HeatView,
+    HeatText,
+    HeatModel,
+    PreviousTemperature,
+    NextTemperature,
     Blind,
     ScrollTogether,
     Zoom,
@@ -175,6 +194,15 @@ pub enum Action {
     AllBad,
     Comment,
     Submit,
+    Rank,
+    Marks,
+
+    // Ranking.
+    Place1,
+    Place2,
+    Place3,
+    Place4,
+    Alike,
 
     // Scoring.
     Score1,
@@ -194,4 +222,6 @@ pub enum Action {
     MarkRun,
     CompareRuns,
     RunDetails,
+    RunCanaries,
+    RunVoice,
 }

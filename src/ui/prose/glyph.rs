@@ -52,6 +52,20 @@ pub fn visible(text: &str) -> String {
     out
 }
 
+/// As [`visible`], with line ends and tabs as they are: for what a command prints. A carriage return that ends no line is a mark, for
+/// it would let a text write over what stands before it.
+pub fn visible_lines(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for cluster in text.graphemes(true) {
+        match cluster {
+            "\n" | "\r\n" => out.push('\n'),
+            "\t" => out.push('\t'),
+            cluster => out.push_str(&glyph(cluster, 0).text),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,5 +90,10 @@ mod tests {
         check("\u{301}", "⟨U+0301⟩", 8);
         check("\u{200d}", "⟨U+200D⟩", 8);
         assert_eq!(glyph("\t", 5).text, "   ");
+    }
+
+    #[test]
+    fn what_a_command_prints_keeps_its_lines_and_nothing_else() {
+        assert_eq!(visible_lines("a\x1b[31m\tb\r\nc\u{9b}2J\n\rd\u{202e}\u{85}"), "a␛[31m\tb\nc⟨U+009B⟩2J\n␍d⟨U+202E⟩⟨U+0085⟩");
     }
 }

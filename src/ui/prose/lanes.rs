@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{Line, width, wrap};
 use crate::review::Kind;
-use crate::review::lanes::{Ink, Stretch, sign, sign_ink};
+use crate::review::lanes::{Ink, Stretch, Tone, sign, sign_ink};
 
 /// From this width on the two texts stand side by side.
 pub const TWO_LANES: usize = 100;
@@ -16,19 +16,19 @@ pub const GUTTER: &str = " │ ";
 pub const SIGN: usize = 2;
 
 /// One lane's text, wrapped.
-pub fn lane(stretches: &[Stretch], columns: usize) -> Vec<Line<Ink>> {
-    let borrowed: Vec<(Ink, &str)> = stretches.iter().map(|(ink, text): &(Ink, Cow<str>)| (*ink, &**text)).collect();
+pub fn lane(stretches: &[Stretch], columns: usize) -> Vec<Line<Tone>> {
+    let borrowed: Vec<(Tone, &str)> = stretches.iter().map(|(tone, text): &(Tone, Cow<str>)| (*tone, &**text)).collect();
     wrap(&borrowed, columns)
 }
 
 /// Two lanes line by line, the left one `columns` wide.
-pub fn beside(left: Vec<Line<Ink>>, columns: usize, right: Vec<Line<Ink>>) -> Vec<Line<Ink>> {
+pub fn beside(left: Vec<Line<Tone>>, columns: usize, right: Vec<Line<Tone>>) -> Vec<Line<Tone>> {
     let height = left.len().max(right.len());
     let (mut left, mut right) = (left.into_iter(), right.into_iter());
     let row = |_| {
         let mut line = left.next().unwrap_or_default();
         let taken: usize = line.iter().map(|(_, text)| width(text)).sum();
-        line.push((Ink::Faint, " ".repeat(columns.saturating_sub(taken)) + GUTTER));
+        line.push((Ink::Faint.into(), " ".repeat(columns.saturating_sub(taken)) + GUTTER));
         line.extend(right.next().unwrap_or_default());
         line
     };
@@ -36,10 +36,10 @@ pub fn beside(left: Vec<Line<Ink>>, columns: usize, right: Vec<Line<Ink>>) -> Ve
 }
 
 /// The lines with the sign before the first.
-pub fn signed(kind: Kind, mut lines: Vec<Line<Ink>>) -> Vec<Line<Ink>> {
+pub fn signed(kind: Kind, mut lines: Vec<Line<Tone>>) -> Vec<Line<Tone>> {
     for (at, line) in lines.iter_mut().enumerate() {
         let sign = if at == 0 { sign(kind) } else { ' ' };
-        line.insert(0, (sign_ink(kind), format!("{sign:<SIGN$}")));
+        line.insert(0, (sign_ink(kind).into(), format!("{sign:<SIGN$}")));
     }
     lines
 }

@@ -2,7 +2,8 @@
 
 mod glyph;
 pub mod lanes;
+pub mod marked;
 mod wrap;
 
-pub use glyph::{Glyph, glyph, visible};
+pub use glyph::{Glyph, glyph, visible, visible_lines};
 pub use wrap::{Line, fitted, width, wrap};

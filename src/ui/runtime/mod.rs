@@ -1,23 +1,24 @@
-//! The loop around the application: messages in from the terminal, the lanes and the engine thread, frames and effects out.
+//! The loop around the application: messages in from the terminal, the lanes and the worker, frames and effects out.
 
 mod editor;
-mod engine;
 mod input;
 mod lanes;
 mod terminal;
+mod worker;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use self::engine::Engine;
 use self::input::Input;
 use self::lanes::Lanes;
 use self::terminal::Terminal;
+use self::worker::Worker;
 use super::app::App;
 use super::message::{Io, Msg};
 use super::settings::Settings;
+use super::tasks::Done;
 use super::theme::{Depth, Theme};
 use crate::config::Workspace;
 
@@ -43,7 +44,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         app,
         input: Input::start(sender.clone())?,
         lanes: Lanes::start(workspace, &sender)?,
-        engine: Engine::new(sender.clone()),
+        worker: Worker::new(workspace, sender.clone())?,
         sender,
         is_leaving: false,
         urgency: Some(Urgency::Now),
@@ -71,7 +72,7 @@ struct Loop {
     app: App,
     input: Input,
     lanes: Lanes,
-    engine: Engine,
+    worker: Worker,
     sender: Sender<Msg>,
     is_leaving: bool,
     /// Whether something changed since the last frame.
@@ -117,7 +118,7 @@ impl Loop {
 
     fn take(&mut self, msg: Msg, terminal: &mut Terminal) -> Result<()> {
         let urgency = match &msg {
-            Msg::Engine(_) | Msg::Tick => Urgency::Soon,
+            Msg::Worker(_) | Msg::Done(Done::Work(_)) | Msg::Tick => Urgency::Soon,
             _ => Urgency::Now,
         };
         let io = self.app.update(msg);
@@ -145,7 +146,8 @@ impl Loop {
         for io in all {
             match io {
                 Io::Task(task) => self.lanes.give(task),
-                Io::Engine(command) => self.engine.send(command),
+                Io::Worker(request) => self.worker.ask(request),
+                Io::Attach => self.worker.attach(),
                 Io::Copy(text) => terminal.copy(&text)?,
                 Io::Edit { text, extension } => {
                     self.input.pause();
@@ -165,9 +167,9 @@ impl Loop {
         Ok(())
     }
 
-    /// Waits for files that are being written and for a run that is being trained.
+    /// Waits for files that are being written. What the worker is at goes on.
     fn end(self) {
         self.lanes.finish_disk();
-        self.engine.end();
+        self.worker.leave();
     }
 }

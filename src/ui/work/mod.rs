@@ -1,23 +1,21 @@
-//! What the engine thread is asked to do: runs to train and prompts to answer, one after another. A prompt for the very run that
-//! is training is answered between its steps.
+//! The work as the interface sees it: the worker's state, the log of the run that trains, the text of samples as they are drawn, and the
+//! scores of texts that this interface has ordered. What was ordered and is on its way to the worker is shown already.
 //!
-//! This is a state machine without input or output: orders and messages go in, effects and news come out.
+//! Like a screen it does no input or output: reports and finished tasks go in, effects and news come out.
 
-mod order;
-mod reading;
 mod tasks;
-mod training;
+mod views;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
-pub use order::{Order, ReadOrder, TrainOrder};
-pub use reading::{Key, Reading};
-pub use tasks::{Done, Drawn, ReadPlan, Task};
-pub use training::{Stage, Training};
-
-use super::message::Effect;
-use crate::run::protocol::{Job, Message, Outcome};
+use self::tasks::Followed;
+pub use self::tasks::{Desk, Done, Task};
+pub use self::views::{Reading, Training};
+use super::message::{Effect, Io};
+pub use crate::run::work::{Drawn, Order, ReadOrder, ScoreOrder, ScoredText, Stage, State, Ticket, TrainOrder};
+use crate::run::work::{ReadingState, ScoringState, TrainingState, Waiting};
+use crate::run::worker::{Level, Report, Request};
 
 /// What has changed.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,18 +30,29 @@ pub enum News {
     Sample(Box<Drawn>),
     /// A reading has ended: all samples are there, or it was stopped, or it failed with this error.
     ReadingEnded { order: ReadOrder, error: Option<String> },
+    /// A text is being scored, or is not any more: look at [`Work::scoring`].
+    Scoring,
+    /// What came of the score that was ordered here with this ticket.
+    Scored { ticket: u64, text: Result<Box<ScoredText>, String> },
     /// Something was queued, or taken from the queue.
     Queue,
 }
 
 #[derive(Debug, Default)]
 pub struct Work {
-    last_job: Job,
-    queue: VecDeque<Order>,
+    /// What the worker said last.
+    state: State,
+    /// Orders that it has not taken yet.
+    sent: VecDeque<Order>,
     training: Option<Training>,
     reading: Option<Reading>,
-    /// What the engine thread holds.
-    loaded: Option<Key>,
+    scoring: Option<ScoringState>,
+    /// Scores that the worker has taken the order for: its ticket, and the one they were ordered with here.
+    awaited: BTreeMap<Ticket, u64>,
+    queue: Vec<Waiting>,
+    /// The run's log is being read; and it has grown since.
+    is_following: bool,
+    has_grown: bool,
 }
 
 /// What a change of the work leads to.
@@ -54,17 +63,13 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    fn effect(&mut self, effect: Effect) {
-        self.effects.push(effect);
-    }
-
-    fn news(&mut self, news: News) {
-        self.news.push(news);
+    fn ask(request: Request) -> Outcomes {
+        Outcomes { effects: vec![Effect::Do(Io::Worker(request))], news: vec![] }
     }
 }
 
 impl Work {
-    /// The run under way, or the last one that ended here.
+    /// The run under way, or the last one that ended.
     pub fn training(&self) -> Option<&Training> {
         self.training.as_ref()
     }
@@ -79,184 +84,246 @@ impl Work {
         self.reading.as_ref()
     }
 
+    /// The text being scored, whoever has ordered it.
+    pub fn scoring(&self) -> Option<&ScoringState> {
+        self.scoring.as_ref()
+    }
+
+    /// Whether the text that was ordered here with this ticket is being scored.
+    pub fn scores(&self, ticket: u64) -> bool {
+        match &self.scoring {
+            Some(ScoringState { ticket: 0, .. }) => matches!(self.sent.front(), Some(Order::Score(order)) if order.ticket == ticket),
+            Some(scoring) => self.awaited.get(&scoring.ticket) == Some(&ticket),
+            None => false,
+        }
+    }
+
     /// What waits, first come first served.
     pub fn queue(&self) -> impl Iterator<Item = &Order> {
-        self.queue.iter()
+        self.queue.iter().map(|waiting| &waiting.order)
     }
 
     pub fn order(&mut self, order: Order) -> Outcomes {
-        let mut out = Outcomes::default();
-        match order {
-            // Only the model that is training can answer meanwhile, and only about itself.
-            Order::Read(order) if self.reading.is_none() && self.trains(&order.run) => self.begin_reading(order, &mut out),
-            order => {
-                self.queue.push_back(order);
-                out.news(News::Queue);
-                self.begin_next(&mut out);
-            }
-        }
+        self.sent.push_back(order.clone());
+        let mut out = Outcomes::ask(Request::Order(order));
+        self.refresh(&mut out);
         out
     }
 
     /// Takes the order at this place out of the queue.
-    pub fn cancel(&mut self, index: usize) -> Outcomes {
-        let mut out = Outcomes::default();
-        if self.queue.remove(index).is_some() {
-            out.news(News::Queue);
-        }
-        out
+    pub fn cancel(&self, index: usize) -> Outcomes {
+        self.queue.get(index).map_or_else(Outcomes::default, |waiting| Outcomes::ask(Request::Stop { ticket: waiting.ticket }))
     }
 
-    pub fn stop_training(&mut self) -> Outcomes {
-        let mut out = Outcomes::default();
-        if let Some(training) = &mut self.training {
-            training.stop(&mut out);
+    pub fn stop_training(&self) -> Outcomes {
+        match &self.training {
+            Some(training) if self.is_training() => Outcomes::ask(Request::Stop { ticket: training.ticket }),
+            _ => Outcomes::default(),
         }
-        self.begin_next(&mut out);
-        out
     }
 
-    /// Ends the reading under way and forgets those that wait: one prompt is often asked of two runs.
-    pub fn stop_reading(&mut self) -> Outcomes {
+    /// Ends the reading and the scoring under way and forgets those that wait: one prompt is often asked of two runs.
+    pub fn stop_reading(&self) -> Outcomes {
+        Outcomes::ask(Request::StopReading)
+    }
+
+    pub fn on_report(&mut self, report: Report) -> Outcomes {
         let mut out = Outcomes::default();
-        let waiting = self.queue.len();
-        self.queue.retain(|order| matches!(order, Order::Train(_)));
-        if self.queue.len() < waiting {
-            out.news(News::Queue);
-        }
-        if let Some(reading) = &mut self.reading
-            && reading.stop(&mut out)
-        {
-            self.end_reading(None, &mut out);
+        match report {
+            Report::State(state) => {
+                self.state = *state;
+                self.refresh(&mut out);
+            }
+            // The state that has it follows.
+            Report::Accepted { ticket } => {
+                match self.sent.pop_front() {
+                    Some(Order::Score(order)) if ticket == 0 => out.news.push(unscored(order.ticket, "the worker did not take the order")),
+                    Some(Order::Score(order)) => _ = self.awaited.insert(ticket, order.ticket),
+                    _ => {}
+                }
+                if ticket == 0 {
+                    self.refresh(&mut out); // it was refused, with a notice that says why
+                }
+            }
+            Report::Logged => self.follow(&mut out),
+            Report::Text(text) => {
+                if let Some(reading) = &mut self.reading {
+                    reading.take(&text);
+                    out.news.push(News::Reading);
+                }
+            }
+            Report::Sample(drawn) => out.news.push(News::Sample(drawn)),
+            // One that another viewer has ordered is no concern here.
+            Report::Scored { ticket, text } => {
+                out.news.extend(self.awaited.remove(&ticket).map(|ticket| News::Scored { ticket, text }));
+            }
+            Report::Notice { level: Level::Warning, text } => out.effects.push(Effect::warn(text)),
+            Report::Notice { level: Level::Error, text } => out.effects.push(Effect::error(text)),
         }
         out
     }
 
     pub fn on_done(&mut self, done: Done) -> Outcomes {
         let mut out = Outcomes::default();
-        match done {
-            Done::Prepared { job, prepared } => {
-                if let Some(training) = self.training.as_mut().filter(|training| training.job == job) {
-                    self.loaded = None;
-                    training.on_prepared(*prepared, &mut out);
-                }
+        let Done::Followed { run, followed } = done;
+        self.is_following = false;
+        if let Some(training) = self.training.as_mut().filter(|training| training.run.as_ref() == Some(&run)) {
+            match followed {
+                Ok(Followed { events, is_from_start }) => training.take(events, is_from_start),
+                Err(error) => training.log_error = Some(error),
             }
-            Done::Created { job, created } => {
-                if let Some(training) = self.training.as_mut().filter(|training| training.job == job) {
-                    training.on_created(*created, &mut out);
-                }
-            }
-            Done::Planned { job, plan } => self.on_planned(job, plan, &mut out),
-            Done::Kept(Ok(())) => {}
-            Done::Kept(Err(error)) => out.effect(Effect::error(error)),
+            out.news.push(News::Training);
         }
-        self.begin_next(&mut out);
+        if self.has_grown {
+            self.follow(&mut out);
+        }
         out
     }
 
-    pub fn on_message(&mut self, message: Message) -> Outcomes {
+    /// The worker is gone: it had nothing left to do, or what was under way is lost with it. `last_words` is what it wrote at last.
+    pub fn on_gone(&mut self, last_words: Option<&str>) -> Outcomes {
         let mut out = Outcomes::default();
-        let Message { job, event } = message;
-        if let Some(training) = self.training.as_mut().filter(|training| training.owns(job)) {
-            training.on_event(job, event, &mut out);
-        } else if let Some(reading) = self.reading.as_mut().filter(|reading| reading.owns(job)) {
-            let key = reading.loaded_by(job, &event);
-            if key.is_some() {
-                self.loaded = key;
+        let was_idle = self.state.is_idle() && self.sent.is_empty();
+        self.forget_scores("the worker has ended before the text was scored", &mut out);
+        self.sent.clear();
+        if !was_idle {
+            let error =
+                died(self.training.as_ref().filter(|_| self.is_training()).and_then(|training| training.run.as_deref()), last_words);
+            let queued = self.queue.len();
+            let mut state = std::mem::take(&mut self.state);
+            if let Some(training) = &self.training {
+                let mut training = state.training.take().unwrap_or_else(|| TrainingState::new(training.order.clone()));
+                if training.stage != Stage::Ended {
+                    (training.stage, training.error) = (Stage::Ended, Some(error.clone()));
+                }
+                self.state.training = Some(training);
             }
-            if let Some(outcome) = reading.on_event(event, &mut out) {
-                self.end_reading(outcome.err(), &mut out);
-            }
+            self.state.read = self.reading.as_ref().map(|reading| (reading.ticket, Some(error.clone())));
+            let forgotten = match queued {
+                0 => String::new(),
+                n => format!(" ({n} that waited are forgotten)"),
+            };
+            out.effects.push(Effect::error(error + &forgotten));
         }
-        self.begin_next(&mut out);
+        self.refresh(&mut out);
         out
     }
 
-    /// The engine thread is gone: what was under way has failed.
-    pub fn on_lost(&mut self, error: &str) -> Outcomes {
-        let mut out = Outcomes::default();
-        self.loaded = None;
-        self.queue.clear();
-        if let Some(training) = &mut self.training {
-            training.fail(error.to_owned(), &mut out);
-        }
-        if self.reading.is_some() {
-            self.end_reading(Some(error.to_owned()), &mut out);
-        }
+    /// No worker can be had for what was ordered.
+    pub fn on_refused(&mut self, error: &str) -> Outcomes {
+        let mut out = Outcomes { effects: vec![Effect::error(error)], news: vec![] };
+        self.forget_scores(error, &mut out);
+        self.sent.clear();
+        self.refresh(&mut out);
         out
     }
 
-    fn trains(&self, run: &Path) -> bool {
-        self.training.as_ref().is_some_and(|training| training.stage == Stage::Training && training.run.as_deref() == Some(run))
+    /// Whoever waits for a score hears that it does not come.
+    fn forget_scores(&mut self, why: &str, out: &mut Outcomes) {
+        let sent = self.sent.iter().filter_map(|order| if let Order::Score(order) = order { Some(order.ticket) } else { None });
+        out.news.extend(std::mem::take(&mut self.awaited).into_values().chain(sent).map(|ticket| unscored(ticket, why)));
     }
 
-    fn new_job(&mut self) -> Job {
-        self.last_job += 1;
-        self.last_job
+    /// The run whose log is shown.
+    fn run(&self) -> Option<&Path> {
+        self.training.as_ref()?.run.as_deref()
     }
 
-    fn begin_next(&mut self, out: &mut Outcomes) {
-        if self.is_training() || self.reading.is_some() {
+    /// Takes what is shown from what the worker said and what is on its way to it.
+    fn refresh(&mut self, out: &mut Outcomes) {
+        let mut training = self.state.training.clone();
+        let mut reading = self.state.reading.clone();
+        let mut scoring = self.state.scoring.clone();
+        let mut queue = self.state.queue.clone();
+        let mut sent = self.sent.iter().cloned();
+        if self.state.is_idle() {
+            match sent.next() {
+                Some(Order::Train(order)) => training = Some(TrainingState::new(*order)),
+                Some(Order::Read(order)) => reading = Some(ReadingState::new(order)),
+                Some(Order::Score(order)) => scoring = Some(ScoringState::new(&order)),
+                None => {}
+            }
+        }
+        queue.extend(sent.map(|order| Waiting { ticket: 0, order }));
+        self.show_training(training, out);
+        self.show_reading(reading, out);
+        if scoring != self.scoring {
+            self.scoring = scoring;
+            out.news.push(News::Scoring);
+        }
+        if queue != self.queue {
+            self.queue = queue;
+            out.news.push(News::Queue);
+        }
+    }
+
+    fn show_training(&mut self, state: Option<TrainingState>, out: &mut Outcomes) {
+        let was_training = self.is_training();
+        let before = self.training.take();
+        let Some(state) = state else {
+            if before.is_some() {
+                out.news.push(News::TrainingEnded);
+            }
             return;
+        };
+        let is_same = before.as_ref().is_some_and(|before| before.ticket == state.ticket || before.ticket == 0);
+        let has_changed = before.as_ref().is_none_or(|before| !before.is_as(&state));
+        let has_ended = was_training && (!is_same || state.stage == Stage::Ended);
+        let is_new_log = state.run.is_some() && before.as_ref().is_none_or(|before| before.run != state.run);
+        self.training = Some(Training::new(state, before));
+        if has_ended {
+            out.news.push(News::TrainingEnded);
+        } else if has_changed {
+            out.news.push(News::Training);
         }
-        match self.queue.pop_front() {
-            None => {}
-            Some(Order::Train(order)) => {
-                let job = self.new_job();
-                self.training = Some(Training::begin(job, order, out));
-                // Its own messages carry the next number.
-                self.new_job();
-                out.news(News::Queue);
-            }
-            Some(Order::Read(order)) => {
-                out.news(News::Queue);
-                self.begin_reading(order, out);
-            }
-        }
-    }
-
-    fn begin_reading(&mut self, order: ReadOrder, out: &mut Outcomes) {
-        let job = self.new_job();
-        self.reading = Some(Reading::begin(job, order, out));
-    }
-
-    fn on_planned(&mut self, job: Job, plan: Result<Box<ReadPlan>, String>, out: &mut Outcomes) {
-        let Some(reading) = self.reading.as_ref().filter(|reading| reading.owns(job)) else { return };
-        let run = reading.order.run.clone();
-        let is_on_device = self.trains(&run);
-        match plan {
-            Err(error) => self.end_reading(Some(error), out),
-            Ok(_) if self.is_training() && !is_on_device => {
-                // The run has ended or another one begun meanwhile: wait for its turn.
-                if let Some(reading) = self.reading.take() {
-                    self.queue.push_front(Order::Read(reading.order));
-                    out.news(News::Queue);
-                }
-            }
-            Ok(plan) => {
-                let is_loaded = is_on_device || self.loaded.as_ref() == Some(&plan.key);
-                if let Some(reading) = &mut self.reading
-                    && reading.on_planned(*plan, is_loaded, out)
-                {
-                    self.end_reading(None, out);
-                }
-            }
+        if is_new_log || has_changed {
+            self.follow(out);
         }
     }
 
-    fn end_reading(&mut self, error: Option<String>, out: &mut Outcomes) {
-        if let Some(reading) = self.reading.take() {
-            out.news(News::ReadingEnded { order: reading.order, error });
+    fn show_reading(&mut self, state: Option<ReadingState>, out: &mut Outcomes) {
+        let before = self.reading.take();
+        let is_same = |before: &Reading, now: &ReadingState| before.ticket == now.ticket || before.ticket == 0;
+        if let Some(before) = before.as_ref().filter(|before| state.as_ref().is_none_or(|now| !is_same(before, now))) {
+            let error = match &self.state.read {
+                Some((ticket, error)) if *ticket == before.ticket || before.ticket == 0 => error.clone(),
+                _ => None,
+            };
+            out.news.push(News::ReadingEnded { order: before.order.clone(), error });
+        }
+        let Some(state) = state else { return };
+        let before = before.filter(|before| is_same(before, &state));
+        let has_changed = before.as_ref().is_none_or(|before| !before.is_as(&state));
+        self.reading = Some(Reading::new(state, before));
+        if has_changed {
+            out.news.push(News::Reading);
+        }
+    }
+
+    /// Reads on in the log of the run that is shown; one look at a time.
+    fn follow(&mut self, out: &mut Outcomes) {
+        let Some(run) = self.run().map(Path::to_owned) else { return };
+        self.has_grown = self.is_following;
+        if !self.is_following {
+            self.is_following = true;
+            out.effects.push(Effect::task(Task::Follow(run)));
         }
     }
 }
 
-/// How a finished job ended, as a result.
-fn as_result(outcome: Outcome, error: Option<String>) -> Result<(), String> {
-    match outcome {
-        Outcome::Failed => Err(error.unwrap_or_else(|| "the engine failed without saying why".into())),
-        Outcome::Finished | Outcome::Stopped => Ok(()),
+fn unscored(ticket: u64, why: &str) -> News {
+    News::Scored { ticket, text: Err(why.to_owned()) }
+}
+
+fn died(run: Option<&Path>, last_words: Option<&str>) -> String {
+    let mut text = "the worker has died".to_owned();
+    if let Some(words) = last_words {
+        text = format!("{text}: {words}");
     }
+    if let Some(name) = run.and_then(Path::file_name) {
+        text += &format!("; `voicetune train --resume {}` goes on from its last checkpoint", name.to_string_lossy());
+    }
+    text
 }
 
 #[cfg(test)]

@@ -1,286 +1,239 @@
-//! The queue of engine work, played through with the messages that the engine thread would send.
+//! What the interface makes of a worker's reports, played through with the worker's own queue at the other end.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::Path;
 
 use super::*;
-use crate::config::{Config, parse};
-use crate::hub::ModelFiles;
-use crate::run::log::History;
-use crate::run::prepare::Prepared;
-use crate::run::protocol::{Arm, Command, Ended, Event, Finish, Load, Loaded, Prompt, Sample, Sampling, Step, Text};
-use crate::ui::message::Io;
-use crate::ui::work::tasks::Created;
+use crate::config::parse;
+use crate::run::log::Log;
+use crate::run::protocol::{Arm, Ended, Eval, Event, Outcome, Text};
+use crate::ui::tasks::{Desk as AnyDesk, Done as AnyDone, Task as AnyTask};
 
-fn config() -> Config {
-    parse(&PathBuf::from("c.yaml"), "model: pocket:llama\nformat: plain\nmethod: lora\n").unwrap()
+fn train_order(name: &str) -> TrainOrder {
+    let config = parse(Path::new("c.yaml"), "model: pocket:llama\nformat: plain\nmethod: lora\n").unwrap();
+    TrainOrder::new(config, name.into())
 }
 
-fn train_order(name: &str) -> Order {
-    TrainOrder { config: config(), name: name.into(), only: None, resume: None }.into()
+fn read_order(run: &str) -> ReadOrder {
+    ReadOrder { run: run.into(), arms: vec![Arm::Tuned], prompts: vec![("A".into(), "What?".into())], samples: None, temperature: None }
 }
 
-fn read_order(run: &str, prompts: &[&str]) -> Order {
-    let prompts = prompts.iter().map(|id| ((*id).to_owned(), format!("text of {id}"))).collect();
-    ReadOrder { run: run.into(), arms: vec![Arm::Base, Arm::Tuned], prompts, samples: None, temperature: None }.into()
+fn state(state: State) -> Report {
+    Report::State(Box::new(state))
 }
 
-fn sampling() -> Sampling {
-    Sampling { temperature: 0.8, top_p: 0.9, top_k: 50, repetition_penalty: 1.1, max_new_tokens: 10 }
+fn trained(ticket: Ticket, name: &str, stage: Stage, run: Option<&Path>) -> TrainingState {
+    TrainingState { ticket, stage, run: run.map(Path::to_owned), ..TrainingState::new(train_order(name)) }
 }
 
-fn plan(run: &str, prompts: &[&str]) -> Box<ReadPlan> {
-    let files = ModelFiles::resolve("pocket:llama", "main", &crate::hub::Search::from_env(&PathBuf::from("."))).unwrap();
-    Box::new(ReadPlan {
-        key: Key { run: run.into(), checkpoint: format!("{run}/checkpoints/step-000001").into() },
-        load: load(files),
-        prompts: prompts.iter().map(|id| Prompt { id: (*id).to_owned(), ids: vec![1, 2] }).collect(),
-        notes: vec![],
-        seeds: vec![42, 43],
-        sampling: sampling(),
-        step: 1,
-    })
+fn only(training: TrainingState) -> Report {
+    state(State { training: Some(training), ..State::default() })
 }
 
-fn load(files: ModelFiles) -> Load {
-    Load { job: 0, files, precision: crate::config::Precision::F32, tuned: None }
+/// Does what is asked of the disk lane, until nothing is.
+fn read_log(work: &mut Work, out: Outcomes, desk: &mut AnyDesk) -> usize {
+    let mut looks = 0;
+    let mut waiting = out.effects;
+    while let Some(effect) = waiting.pop() {
+        if let Effect::Do(Io::Task(AnyTask::Work(task))) = effect {
+            let AnyDone::Work(done) = AnyTask::Work(task).run(desk) else { panic!("another's task") };
+            waiting.extend(work.on_done(done).effects);
+            looks += 1;
+        }
+    }
+    looks
 }
 
-/// The effects in words, in order.
-fn asked(out: &Outcomes) -> Vec<String> {
-    let word = |effect: &Effect| match effect {
-        Effect::Do(Io::Task(crate::ui::tasks::Task::Work(task))) => match task {
-            Task::Prepare { order, .. } => format!("prepare {}", order.name),
-            Task::Create { order, .. } => format!("create {}", order.name),
-            Task::Plan { order, .. } => format!("plan {}", order.run.display()),
-            Task::Keep(drawn) => format!("keep {} {}", drawn.output.arm, drawn.output.sample),
+fn desk(root: &Path) -> AnyDesk {
+    ["pairs", "configs"].iter().for_each(|folder| fs::create_dir_all(root.join(folder)).unwrap());
+    AnyDesk::new(crate::config::Workspace::open(root).unwrap())
+}
+
+fn eval(step: usize) -> Event {
+    Event::Eval(Eval { step, loss: 2.0, tokens: 7 })
+}
+
+fn steps(work: &Work) -> Vec<usize> {
+    work.training().unwrap().history.evals.iter().map(|eval| eval.step).collect()
+}
+
+#[test]
+fn what_is_ordered_is_shown_before_the_worker_has_it() {
+    let mut work = Work::default();
+    let out = work.order(train_order("first").into());
+    assert!(matches!(&out.effects[..], [Effect::Do(Io::Worker(Request::Order(Order::Train(_))))]), "{out:?}");
+    assert_eq!(out.news, [News::Training]);
+    assert_eq!((work.training().unwrap().order.name.as_str(), work.training().unwrap().stage), ("first", Stage::Preparing));
+    work.order(read_order("runs/a").into());
+    assert_eq!(work.queue().count(), 1);
+
+    // A worker that has just been started knows of nothing.
+    assert_eq!(work.on_report(state(State::default())).news, []);
+    assert!(work.is_training());
+    work.on_report(Report::Accepted { ticket: 1 });
+    work.on_report(Report::Accepted { ticket: 2 });
+    let queue = vec![Waiting { ticket: 2, order: read_order("runs/a").into() }];
+    let told = State { training: Some(trained(1, "first", Stage::Loading, None)), queue, ..State::default() };
+    let out = work.on_report(state(told));
+    assert_eq!(out.news, [News::Training, News::Queue]);
+    assert!(matches!(&work.stop_training().effects[..], [Effect::Do(Io::Worker(Request::Stop { ticket: 1 }))]));
+    assert!(matches!(&work.cancel(0).effects[..], [Effect::Do(Io::Worker(Request::Stop { ticket: 2 }))]));
+    assert!(work.cancel(7).effects.is_empty());
+}
+
+#[test]
+fn a_viewer_that_comes_late_has_the_whole_curve_and_follows() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    fs::create_dir(&run).unwrap();
+    let mut log = Log::open(&run).unwrap();
+    (0..3).for_each(|step| log.append(&eval(step)).unwrap());
+
+    let mut desk = desk(dir.path());
+    let mut work = Work::default();
+    let out = work.on_report(only(trained(4, "first", Stage::Training, Some(&run))));
+    assert_eq!(read_log(&mut work, out, &mut desk), 1);
+    assert_eq!(steps(&work), [0, 1, 2]);
+
+    // Told several times while the log is being read, it looks once more.
+    log.append(&eval(3)).unwrap();
+    let out = work.on_report(Report::Logged);
+    log.append(&eval(4)).unwrap();
+    for _ in 0..5 {
+        assert!(work.on_report(Report::Logged).effects.is_empty());
+    }
+    assert_eq!(read_log(&mut work, out, &mut desk), 2);
+    assert_eq!(steps(&work), [0, 1, 2, 3, 4]);
+
+    // Another run, and back: each is read from its beginning.
+    let other = dir.path().join("other");
+    fs::create_dir(&other).unwrap();
+    Log::open(&other).unwrap().append(&eval(9)).unwrap();
+    let out = work.on_report(only(trained(5, "second", Stage::Training, Some(&other))));
+    assert_eq!(out.news, [News::TrainingEnded]);
+    read_log(&mut work, out, &mut desk);
+    assert_eq!(steps(&work), [9]);
+    let out = work.on_report(only(trained(6, "first", Stage::Training, Some(&run))));
+    read_log(&mut work, out, &mut desk);
+    assert_eq!(steps(&work), [0, 1, 2, 3, 4]);
+
+    log.append(&Event::Ended(Ended::now(Outcome::Finished, None))).unwrap();
+    let ended = TrainingState { outcome: Some(Outcome::Finished), ..trained(6, "first", Stage::Ended, Some(&run)) };
+    let out = work.on_report(only(ended));
+    assert_eq!(out.news, [News::TrainingEnded]);
+    read_log(&mut work, out, &mut desk);
+    assert!(work.training().unwrap().history.ended.is_some() && !work.is_training());
+}
+
+#[test]
+fn text_is_gathered_by_prompt_and_readings_end_with_their_error() {
+    let mut work = Work::default();
+    let reading = |at: usize| ReadingState { ticket: 3, at, total: 2, prompt: Some("A".into()), ..ReadingState::new(read_order("runs/a")) };
+    let of = |reading| state(State { reading: Some(reading), ..State::default() });
+    assert_eq!(work.on_report(of(reading(0))).news, [News::Reading]);
+    assert!(work.on_report(of(reading(0))).news.is_empty());
+    for text in ["The ", "bus"] {
+        work.on_report(Report::Text(Text { prompt: "A".into(), arm: Arm::Tuned, sample: 0, text: text.into() }));
+    }
+    assert_eq!(work.reading().unwrap().stream(Arm::Tuned, 0), Some("The bus"));
+    work.on_report(of(ReadingState { done: 1, ..reading(0) }));
+    assert_eq!(work.reading().unwrap().stream(Arm::Tuned, 0), Some("The bus"));
+    work.on_report(of(reading(1)));
+    assert_eq!((work.reading().unwrap().stream(Arm::Tuned, 0), work.reading().unwrap().tokens), (None, 2));
+    let out = work.on_report(state(State { read: Some((3, Some("no room".into()))), ..State::default() }));
+    assert_eq!(out.news, [News::ReadingEnded { order: read_order("runs/a"), error: Some("no room".into()) }]);
+    assert!(work.reading().is_none());
+}
+
+#[test]
+fn a_worker_that_died_is_told_from_one_that_had_nothing_to_do() {
+    let mut work = Work::default();
+    work.on_report(state(State::default()));
+    let out = work.on_gone(None);
+    assert!(out.effects.is_empty() && out.news.is_empty(), "{out:?}");
+
+    let queue = vec![Waiting { ticket: 2, order: train_order("second").into() }];
+    let training = Some(trained(1, "first", Stage::Training, Some(Path::new("runs/2026-11-22-first"))));
+    work.on_report(state(State { training, queue, ..State::default() }));
+    let out = work.on_gone(Some("thread 'engine' panicked"));
+    assert_eq!(out.news, [News::TrainingEnded, News::Queue]);
+    let said = work.training().unwrap().error.clone().unwrap();
+    for part in ["the worker has died", "thread 'engine' panicked", "`voicetune train --resume 2026-11-22-first`"] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(matches!(&out.effects[..], [Effect::Notify(notice)] if notice.text.contains("1 that waited are forgotten")), "{out:?}");
+    assert!(!work.is_training() && work.queue().count() == 0);
+
+    // What is ordered now goes to another worker.
+    work.order(train_order("third").into());
+    assert_eq!(work.training().unwrap().order.name, "third");
+    let out = work.on_refused("no socket can be made here");
+    assert!(matches!(&out.effects[..], [Effect::Notify(notice)] if notice.text.contains("no socket")));
+    assert!(!work.is_training());
+}
+
+/// An order to score "Late." after "Why?", with a screen's ticket.
+fn score_order(ticket: u64) -> ScoreOrder {
+    let workspace = crate::config::Workspace::open(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let order = train_order("a");
+    let manifest = crate::run::manifest::Manifest {
+        name: "a".into(),
+        created: String::new(),
+        version: String::new(),
+        device: String::new(),
+        model: crate::run::manifest::Model {
+            name: "pocket:llama".into(),
+            revision: "main".into(),
+            commit: None,
+            tuning: crate::hub::Tuning::Unknown,
         },
-        Effect::Do(Io::Engine(command)) => match command {
-            Command::Load(load) => format!("load for job {}", load.job),
-            Command::Train(train) => format!("train job {}", train.job),
-            Command::Generate(generate) => format!("generate {}", generate.prompt.id),
-            Command::Stop { job } => format!("stop job {job}"),
-            Command::Quit => "quit".into(),
-        },
-        other => format!("{other:?}"),
-    };
-    out.effects.iter().map(word).collect()
-}
-
-fn message(job: Job, event: Event) -> Message {
-    Message { job, event }
-}
-
-fn loaded() -> Event {
-    Event::Loaded(Loaded { device: "cpu".into(), parameters: 1, context: 1024 })
-}
-
-fn step(n: usize) -> Event {
-    Event::Step(Step {
-        step: n,
-        epoch: 1,
-        loss: 2.0,
-        tokens: 10,
-        lr: 1e-4,
-        grad_norm: 1.0,
-        ms: 5.0,
-        tokens_per_s: 100.0,
-        device_bytes: None,
-        pairs: vec![],
-    })
-}
-
-fn prepared() -> Box<Prepared> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let workspace = crate::config::Workspace::open(&root).unwrap();
-    let first = crate::pairs::load(&workspace.pairs()).0.into_iter().find(|pair| pair.status == crate::pairs::Status::Ready).unwrap();
-    Box::new(Prepared::new(&workspace, config(), workspace.templates().unwrap(), Some(vec![first.id])).unwrap())
-}
-
-/// Takes the first order up to the point where its run trains.
-fn begin_training(work: &mut Work, run: &str) {
-    let job = work.training().unwrap().job;
-    let prepared = prepared();
-    let examples = prepared.examples.clone();
-    let train = Box::new(crate::run::protocol::Train {
-        job: 0,
-        run: run.into(),
-        config: config(),
-        examples,
-        data_hash: String::new(),
-        canaries: vec![],
-        sampling: sampling(),
-        sample_seed: 42,
         adapter_init: None,
-        resume_from: 0,
-        last_step: None,
-    });
-    let out = work.on_done(Done::Prepared { job, prepared: Box::new(Ok(prepared)) });
-    assert_eq!(asked(&out), [format!("load for job {job}")]);
-    let out = work.on_message(message(job, loaded()));
-    assert_eq!(asked(&out), ["create first"]);
-    let created = Created { run: run.into(), history: History::default(), train };
-    let out = work.on_done(Done::Created { job, created: Box::new(Ok(created)) });
-    assert_eq!(asked(&out), [format!("train job {}", job + 1)]);
-    assert_eq!(work.training().unwrap().stage, Stage::Training);
+        config: order.config,
+        seed: 1,
+        only_pairs: None,
+        templates: workspace.templates().unwrap(),
+        data: crate::run::manifest::Data { hash: String::new(), train: vec![], validation: vec![] },
+    };
+    let run = crate::run::Run { folder: "runs/a".into(), manifest };
+    let checkpoint = crate::run::checkpoint::Checkpoint { step: 1, path: run.folder.join("checkpoints/step-000001") };
+    let subject = crate::run::scoring::Subject::Text("Late.".into());
+    let scorer = crate::run::scoring::Scorer::new(workspace.root(), &run, checkpoint).unwrap();
+    ScoreOrder { ticket, request: scorer.request("A", "Why?", &subject).unwrap() }
 }
 
 #[test]
-fn a_run_goes_through_its_stages_and_the_next_one_follows() {
+fn scores_come_to_whoever_ordered_them() {
     let mut work = Work::default();
-    assert_eq!(asked(&work.order(train_order("first"))), ["prepare first"]);
-    assert_eq!(asked(&work.order(train_order("second"))), Vec::<String>::new());
-    assert_eq!(work.queue().count(), 1);
-    begin_training(&mut work, "runs/first");
+    let failed = |ticket: Ticket| Report::Scored { ticket, text: Err("no room".into()) };
+    let unscored = |ticket: u64, why: &str| News::Scored { ticket, text: Err(why.into()) };
+    let out = work.order(score_order(7).into());
+    assert_eq!(out.news, [News::Scoring]);
+    assert!(work.scores(7) && !work.scores(8));
+    // Another viewer's, with the ticket that this screen chose: it is none of ours.
+    work.on_report(Report::Accepted { ticket: 12 });
+    assert!(work.on_report(failed(7)).news.is_empty());
+    let scoring = |ticket: Ticket| Some(ScoringState { ticket, run: "runs/a".into() });
+    work.on_report(state(State { scoring: scoring(11), ..State::default() }));
+    assert!(work.scoring().is_some() && !work.scores(7));
+    work.on_report(state(State { scoring: scoring(12), ..State::default() }));
+    assert!(work.scores(7));
+    // An order is the same after it went through the socket.
+    let order = Order::from(score_order(7));
+    assert_eq!(serde_json::from_str::<Order>(&serde_json::to_string(&order).unwrap()).unwrap(), order);
+    assert_eq!(work.on_report(failed(12)).news, [unscored(7, "no room")]);
+    assert!(work.on_report(failed(12)).news.is_empty());
+    assert_eq!(work.on_report(state(State::default())).news, [News::Scoring]);
 
-    work.on_message(message(2, step(1)));
-    work.on_message(message(2, step(2)));
-    assert_eq!(work.training().unwrap().history.steps.len(), 2);
-    let out = work.on_message(message(2, Event::Ended(Ended::now(Outcome::Finished, None))));
-    assert_eq!(asked(&out), ["prepare second"]);
-    assert!(out.news.contains(&News::TrainingEnded));
-    assert_eq!(work.training().unwrap().order.name, "second");
-    assert_eq!(work.queue().count(), 0);
-}
-
-#[test]
-fn a_run_that_cannot_begin_says_why_and_lets_the_next_one_in() {
-    let mut work = Work::default();
-    work.order(train_order("first"));
-    work.order(train_order("second"));
-    let out = work.on_done(Done::Prepared { job: 1, prepared: Box::new(Err("no pair is ready".into())) });
-    assert_eq!(asked(&out), ["prepare second"]);
-    assert!(out.news.contains(&News::TrainingEnded));
-
-    // What comes for the run that is gone changes nothing.
-    assert_eq!(asked(&work.on_message(message(1, loaded()))), Vec::<String>::new());
-    assert_eq!(work.training().unwrap().stage, Stage::Preparing);
-}
-
-#[test]
-fn stopping_finishes_the_step_or_cancels_what_has_not_begun() {
-    let mut work = Work::default();
-    work.order(train_order("first"));
-    begin_training(&mut work, "runs/first");
-    assert_eq!(asked(&work.stop_training()), ["stop job 2"]);
-    assert_eq!(work.training().unwrap().stage, Stage::Stopping);
-    work.on_message(message(2, Event::Ended(Ended::now(Outcome::Stopped, None))));
-    assert!(!work.is_training());
-
-    work.order(train_order("second"));
-    assert!(asked(&work.stop_training()).is_empty());
-    assert!(work.training().unwrap().is_cancelled());
-    let out = work.on_done(Done::Prepared { job: 3, prepared: Box::new(Ok(prepared())) });
-    assert!(asked(&out).is_empty(), "nothing is loaded for a run that was cancelled");
-    assert!(!work.is_training());
-}
-
-fn sample(prompt: &str, arm: &str, number: usize) -> Event {
-    Event::Sample(Sample {
-        prompt: prompt.into(),
-        arm: arm.into(),
-        sample: number,
-        seed: 42,
-        step: None,
-        ids: vec![1],
-        text: "An answer.".into(),
-        finish: Finish::Stop,
-    })
-}
-
-#[test]
-fn prompts_are_answered_one_after_another_and_kept() {
-    let mut work = Work::default();
-    assert_eq!(asked(&work.order(read_order("runs/a", &["A", "B"]))), ["plan runs/a"]);
-    let out = work.on_done(Done::Planned { job: 1, plan: Ok(plan("runs/a", &["A", "B"])) });
-    assert_eq!(asked(&out), ["load for job 1"]);
-    assert_eq!(asked(&work.on_message(message(1, loaded()))), ["generate A"]);
-    assert_eq!((work.reading().unwrap().prompt(), work.reading().unwrap().total()), (Some("A"), 8));
-
-    let text = |text: &str| Event::Text(Text { prompt: "A".into(), arm: Arm::Tuned, sample: 1, text: text.into() });
-    work.on_message(message(1, text("The ")));
-    work.on_message(message(1, text("bus")));
-    assert_eq!(work.reading().unwrap().stream(Arm::Tuned, 1), Some("The bus"));
-    assert_eq!(work.reading().unwrap().stream(Arm::Base, 1), None);
-
-    let out = work.on_message(message(1, sample("A", "pocket-llama-tuned", 1)));
-    assert_eq!(asked(&out), ["keep pocket-llama-tuned 1"]);
-    let News::Sample(drawn) = &out.news[0] else { panic!("{:?}", out.news) };
-    assert_eq!((drawn.output.prompt_text.as_str(), drawn.output.checkpoint), ("text of A", 1));
-
-    let ended = || Event::Ended(Ended::now(Outcome::Finished, None));
-    assert_eq!(asked(&work.on_message(message(1, ended()))), ["generate B"]);
-    assert_eq!(work.reading().unwrap().stream(Arm::Tuned, 1), None, "the next prompt begins with an empty page");
-    let out = work.on_message(message(1, ended()));
-    assert!(matches!(&out.news[..], [News::ReadingEnded { error: None, .. }]));
-
-    // The model is there already.
-    work.order(read_order("runs/a", &["A"]));
-    let out = work.on_done(Done::Planned { job: 2, plan: Ok(plan("runs/a", &["A"])) });
-    assert_eq!(asked(&out), ["generate A"]);
-}
-
-#[test]
-fn the_run_that_trains_answers_between_its_steps_and_others_wait() {
-    let mut work = Work::default();
-    work.order(train_order("first"));
-    begin_training(&mut work, "runs/first");
-    assert_eq!(asked(&work.order(read_order("runs/other", &["A"]))), Vec::<String>::new());
-    assert_eq!(work.queue().count(), 1);
-
-    assert_eq!(asked(&work.order(read_order("runs/first", &["A"]))), ["plan runs/first"]);
-    let out = work.on_done(Done::Planned { job: 3, plan: Ok(plan("runs/first", &["A"])) });
-    assert_eq!(asked(&out), ["generate A"], "nothing is loaded in place of the model that trains");
-    work.on_message(message(2, step(1)));
-    work.on_message(message(3, Event::Ended(Ended::now(Outcome::Finished, None))));
-    assert!(work.reading().is_none() && work.is_training());
-
-    let out = work.on_message(message(2, Event::Ended(Ended::now(Outcome::Finished, None))));
-    assert_eq!(asked(&out), ["plan runs/other"]);
-}
-
-#[test]
-fn a_plan_that_comes_after_its_run_ended_waits_for_its_turn() {
-    let mut work = Work::default();
-    work.order(train_order("first"));
-    begin_training(&mut work, "runs/first");
-    work.order(train_order("second"));
-    work.order(read_order("runs/first", &["A"]));
-    work.on_message(message(2, Event::Ended(Ended::now(Outcome::Finished, None))));
-    // The reading of the run that has ended comes first, then the next run.
-    assert!(!work.is_training());
-    let out = work.on_done(Done::Planned { job: 3, plan: Ok(plan("runs/first", &["A"])) });
-    assert_eq!(asked(&out), ["load for job 3"]);
-    work.on_message(message(3, loaded()));
-    let out = work.on_message(message(3, Event::Ended(Ended::now(Outcome::Finished, None))));
-    assert_eq!(asked(&out), ["prepare second"]);
-}
-
-#[test]
-fn a_lost_engine_fails_everything() {
-    let mut work = Work::default();
-    work.order(train_order("first"));
-    begin_training(&mut work, "runs/first");
-    work.order(train_order("second"));
-    let out = work.on_lost("the engine thread has ended");
-    assert!(out.news.contains(&News::TrainingEnded));
-    assert_eq!(work.training().unwrap().error.as_deref(), Some("the engine thread has ended"));
-    assert_eq!(work.queue().count(), 0);
-}
-
-#[test]
-fn a_stopped_reading_ends_when_the_engine_says_so() {
-    let mut work = Work::default();
-    work.order(read_order("runs/a", &["A", "B"]));
-    let out = work.stop_reading();
-    assert!(matches!(&out.news[..], [News::ReadingEnded { .. }]), "it had not begun");
-
-    work.order(read_order("runs/a", &["A", "B"]));
-    work.on_done(Done::Planned { job: 2, plan: Ok(plan("runs/a", &["A", "B"])) });
-    work.on_message(message(2, loaded()));
-    work.order(read_order("runs/b", &["A"]));
-    assert_eq!(asked(&work.stop_reading()), ["stop job 2"]);
-    assert_eq!(work.queue().count(), 0, "the other run is not asked any more either");
-    let out = work.on_message(message(2, Event::Ended(Ended::now(Outcome::Stopped, None))));
-    assert!(matches!(&out.news[..], [News::ReadingEnded { error: None, .. }]));
-    assert!(asked(&out).is_empty(), "B is not asked any more");
+    // What does not come is told.
+    work.order(score_order(8).into());
+    assert_eq!(work.on_report(Report::Accepted { ticket: 0 }).news, [unscored(8, "the worker did not take the order"), News::Scoring]);
+    work.order(score_order(9).into());
+    work.on_report(Report::Accepted { ticket: 13 });
+    work.order(score_order(10).into());
+    let out = work.on_gone(None);
+    let why = "the worker has ended before the text was scored";
+    assert_eq!(out.news[..2], [unscored(9, why), unscored(10, why)]);
+    work.order(score_order(11).into());
+    assert!(work.on_refused("no socket").news.contains(&unscored(11, "no socket")));
+    assert!(work.scoring().is_none());
 }

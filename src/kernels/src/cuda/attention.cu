@@ -5,15 +5,16 @@
 #include "tiles.cuh"
 
 struct Tile {
-    uint32_t first, length, start; // of the sequence in the pack, its tokens, and this tile's first row in it
+    uint32_t first, length, start, figures; // of the sequence in the pack, its tokens, this tile's first row in it; unused here
 };
 
 struct Shape {
     uint32_t stride, heads, kv;
     float scale;
+    uint32_t width; // of a row of the output, or of its gradient
 };
-#define SHAPE uint32_t stride, uint32_t heads, uint32_t kv, float scale
-#define THE_SHAPE (Shape{stride, heads, kv, scale})
+#define SHAPE uint32_t stride, uint32_t heads, uint32_t kv, float scale, uint32_t width
+#define THE_SHAPE (Shape{stride, heads, kv, scale, width})
 
 #define LOG2E 1.4426950408889634f
 #define LN2 0.6931471805599453f
@@ -122,8 +123,7 @@ template <int D> __device__ void forward(const bf16 *qkv, bf16 *out, float *lse,
         if (lane % 4 == 0 && row < rows)
             lse[size_t(tile.first + tile.start + row) * s.heads + head] = top[half] * s.scale + log2f(sum[half]) * LN2;
     }
-    size_t stride = size_t(s.heads) * D;
-    store<D>(out + (tile.first + tile.start + warp * 16) * stride + head * D, stride, o, 1.0f / sum[0], 1.0f / sum[1], rows - warp * 16);
+    store<D>(out + size_t(tile.first + tile.start + warp * 16) * s.width + head * D, s.width, o, 1.0f / sum[0], 1.0f / sum[1], rows - warp * 16);
 }
 
 // KEYS: keys a stage.
@@ -137,10 +137,10 @@ __device__ void backward_q(const bf16 *qkv, const bf16 *dout, const float *lse, 
     const bf16 *base = qkv + size_t(tile.first) * s.stride;
     const bf16 *k = base + (s.heads + head / (s.heads / s.kv)) * D, *v = k + s.kv * D;
     const int rows = tile.length - tile.start, blocks = (min(tile.start + 64, tile.length) + KEYS - 1) / KEYS;
-    const size_t width = size_t(s.heads) * D, token = tile.first + tile.start;
+    const size_t token = tile.first + tile.start;
 
     copy_tile<D, 64>(own, base + size_t(tile.start) * s.stride + head * D, s.stride, rows);
-    copy_tile<D, 64>(own + 64 * D * 2, dout + token * width + head * D, width, rows);
+    copy_tile<D, 64>(own + 64 * D * 2, dout + token * s.width + head * D, s.width, rows);
     copy_tile<D, KEYS>(keys, k, s.stride, tile.length);
     copy_tile<D, KEYS>(values, v, s.stride, tile.length);
     commit();
@@ -224,8 +224,7 @@ __device__ void backward_kv(const bf16 *qkv, const bf16 *dout, const float *lse,
     const bf16 *base = qkv + size_t(tile.first) * s.stride, *q = base + head * D;
     const uint32_t shared_head = s.heads + head / (s.heads / s.kv);
     const bf16 *k = base + shared_head * D, *v = k + s.kv * D;
-    const size_t width = size_t(s.heads) * D;
-    const bf16 *dy = dout + tile.first * width + head * D;
+    const bf16 *dy = dout + size_t(tile.first) * s.width + head * D;
     const int rows = tile.length - tile.start, blocks = (rows + QUERIES - 1) / QUERIES;
 
     auto fetch = [&](int block) {
@@ -233,7 +232,7 @@ __device__ void backward_kv(const bf16 *qkv, const bf16 *dout, const float *lse,
         size_t from = tile.start + size_t(block) * QUERIES;
         int count = tile.length - from;
         copy_tile<D, QUERIES>(queries + stage * SIZE, q + from * s.stride, s.stride, count);
-        copy_tile<D, QUERIES>(grads + stage * SIZE, dy + from * width, width, count);
+        copy_tile<D, QUERIES>(grads + stage * SIZE, dy + from * s.width, s.width, count);
         if (threadIdx.x < 2 * QUERIES) {
             int row = threadIdx.x % QUERIES, which = threadIdx.x / QUERIES;
             bool there = row < count;
@@ -309,6 +308,7 @@ __device__ void backward_kv(const bf16 *qkv, const bf16 *dout, const float *lse,
         store<D>(dqkv + token * s.stride + (shared_head + s.kv) * D, s.stride, dv, 1.0f, 1.0f, count);
         return;
     }
+    const size_t width = size_t(s.heads) * D;
     float *to = parts + token * width + head * D, *to_v = to + tokens * width;
 #pragma unroll
     for (int n = 0; n < D / 8; n++)
@@ -328,25 +328,26 @@ __device__ void backward_kv(const bf16 *qkv, const bf16 *dout, const float *lse,
 #endif
 
 // delta (N, H) = do . o, a warp a head.
-template <int D> __device__ void products(const bf16 *dout, const bf16 *out, float *delta, uint32_t count) {
+template <int D>
+__device__ void products(const bf16 *dout, const bf16 *out, float *delta, uint32_t tokens, uint32_t heads, uint32_t dout_width, uint32_t out_width) {
     uint32_t item = FIRST / 32, lane = threadIdx.x % 32;
-    if (item >= count) return;
+    if (item >= tokens * heads) return;
     constexpr int V = D / 32;
-    auto a = Lanes<bf16, V>::load(dout + size_t(item) * D + lane * V), b = Lanes<bf16, V>::load(out + size_t(item) * D + lane * V);
+    size_t token = item / heads, at = item % heads * D + lane * V;
+    auto a = Lanes<bf16, V>::load(dout + token * dout_width + at), b = Lanes<bf16, V>::load(out + token * out_width + at);
     float sum = 0.0f;
     for (int k = 0; k < V; k++) sum += a.v[k] * b.v[k];
     sum = warp_sum(sum);
     if (lane == 0) delta[item] = sum;
 }
 
-// The shares of the query heads of each key (and value) head, added up in order: parts (2, N, H, D) -> columns of dqkv.
-extern "C" __global__ void attention_shares(const float *parts, bf16 *dqkv, uint32_t tokens, SHAPE, uint32_t d) {
-    const Shape s = {stride, heads, kv, scale};
-    size_t n = size_t(tokens) * s.kv * d;
-    uint32_t group = s.heads / s.kv;
+// The shares of each key (and value) head, added up in order: parts (2, N, KV group, D) -> columns of dqkv.
+extern "C" __global__ void attention_shares(const float *parts, bf16 *dqkv, uint32_t tokens, uint32_t stride, uint32_t heads, uint32_t kv, uint32_t group,
+                                            uint32_t d) {
+    size_t n = size_t(tokens) * kv * d;
     for (size_t i = FIRST * 4; i < 2 * n; i += STRIDE * 4) {
-        size_t which = i / n, item = i % n, token = item / (s.kv * d), head = item / d % s.kv, at = item % d;
-        const float *from = parts + ((which * tokens + token) * s.heads + head * group) * d + at;
+        size_t which = i / n, item = i % n, token = item / (kv * d), head = item / d % kv, at = item % d;
+        const float *from = parts + ((which * tokens + token) * kv * group + head * group) * d + at;
         auto sum = Lanes<f32, 4>::load(from);
         for (uint32_t g = 1; g < group; g++) {
             auto more = Lanes<f32, 4>::load(from + g * d);
@@ -354,7 +355,7 @@ extern "C" __global__ void attention_shares(const float *parts, bf16 *dqkv, uint
         }
         Lanes<bf16, 4> out;
         for (int k = 0; k < 4; k++) out.v[k] = sum.v[k];
-        out.store(dqkv + token * s.stride + (s.heads + which * s.kv + head) * d + at);
+        out.store(dqkv + token * stride + (heads + which * kv + head) * d + at);
     }
 }
 
@@ -372,8 +373,9 @@ extern "C" __global__ void attention_shares(const float *parts, bf16 *dqkv, uint
                                   float *parts, const Tile *tiles, SHAPE, uint32_t tokens) {                                      \
         BODY((backward_kv<D, PART>(qkv, dout, lse, delta, dqkv, parts, tiles, THE_SHAPE, tokens)));                               \
     }                                                                                                                             \
-    extern "C" __global__ void attention_products_##D(const bf16 *dout, const bf16 *out, float *delta, uint32_t count) {          \
-        products<D>(dout, out, delta, count);                                                                                     \
+    extern "C" __global__ void attention_products_##D(const bf16 *dout, const bf16 *out, float *delta, uint32_t tokens, uint32_t heads, \
+                                                    uint32_t dout_width, uint32_t out_width) {                                    \
+        products<D>(dout, out, delta, tokens, heads, dout_width, out_width);                                                                                     \
     }
 KERNELS(64, 64)
 KERNELS(128, 32)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use candle_core::cuda::cudarc::driver::{CudaFunction, CudaModule, DevicePtr, LaunchConfig, PushKernelArg, sys};
+use candle_core::cuda::cudarc::driver::{CudaFunction, CudaModule, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg, sys};
 use candle_core::cuda::cudarc::nvrtc::Ptx;
 use candle_core::cuda::{CudaDevice, CudaStorageSlice, DeviceId, WrapErr};
 use candle_core::{DType, Device, Result, Shape, Storage, Tensor, bail};
@@ -86,6 +86,15 @@ pub(super) fn first(t: &Tensor) -> Result<Arg> {
     Ok(Arg(base + (layout.start_offset() * t.dtype().size_in_bytes()) as u64))
 }
 
+/// The address of a matrix whose rows may lie apart, and their distance in elements.
+pub(super) fn rows(t: &Tensor) -> Result<(Arg, usize)> {
+    let ((n, width), stride) = (t.dims2()?, t.stride());
+    if width > 1 && stride[1] != 1 {
+        bail!("the rows of {:?} with strides {stride:?} cannot be read", t.shape());
+    }
+    Ok((first(t)?, if n > 1 { stride[0] } else { width }))
+}
+
 /// The address, or null.
 pub(super) fn optional(t: Option<&Tensor>) -> Result<Arg> {
     t.map_or(Ok(Arg(0)), address)
@@ -111,6 +120,33 @@ pub(super) fn suffix(dtype: DType, lanes: usize) -> &'static str {
         (DType::F32, _) => "_f32_wide",
         (_, 1) => "_bf16",
         _ => "_bf16_wide",
+    }
+}
+
+/// A short list on the device, by what it was made from: every layer of a pass asks for the same ones.
+pub(super) struct Lists<K>(Mutex<Vec<(DeviceId, K, Tensor)>>);
+
+impl<K: PartialEq> Lists<K> {
+    /// Lists kept; the oldest goes first.
+    const KEPT: usize = 4;
+
+    pub const fn new() -> Self {
+        Lists(Mutex::new(Vec::new()))
+    }
+
+    /// The list of this key, made if it is not there.
+    pub fn get(&self, key: K, device: &Device, make: impl FnOnce(&K) -> Result<Tensor>) -> Result<Tensor> {
+        let Device::Cuda(cuda) = device else { bail!("expected a CUDA device") };
+        let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, _, list)) = lists.iter().find(|(id, known, _)| *id == cuda.id() && *known == key) {
+            return Ok(list.clone());
+        }
+        let list = make(&key)?;
+        if lists.len() == Self::KEPT {
+            lists.remove(0);
+        }
+        lists.push((cuda.id(), key, list.clone()));
+        Ok(list)
     }
 }
 
@@ -167,10 +203,69 @@ fn function(device: &CudaDevice, image: &Image, name: &str, shared: usize) -> Re
 /// # Safety
 /// The arguments must be those of the kernel, in order, and every address must have room for what the kernel reads and writes.
 pub(super) unsafe fn launch(device: &Device, image: &Image, name: &str, grid: Grid, args: &[Arg]) -> Result<()> {
+    // SAFETY: promised by the caller.
+    unsafe { launch_with_maps(device, image, name, grid, &[], args) }
+}
+
+/// A matrix as Hopper's copy engine sees it: passed to a kernel by value.
+pub(super) struct TensorMap {
+    /// Read by the kernel alone.
+    _map: sys::CUtensorMap,
+}
+
+// SAFETY: 128 bytes of plain data, which is what a kernel's `const __grid_constant__ TensorMap` takes.
+unsafe impl DeviceRepr for TensorMap {}
+
+impl TensorMap {
+    /// A bf16 matrix, of which the copy engine takes 64 x 64 elements at a time, into 128-byte swizzled rows.
+    pub fn new(t: &Tensor) -> Result<Self> {
+        let ((n, width), (address, stride)) = (t.dims2()?, rows(t)?);
+        if t.dtype() != DType::BF16 || address.0 % 16 != 0 || stride % 8 != 0 {
+            bail!("the copy engine cannot read {:?} {:?} in rows of {stride}", t.dtype(), t.shape());
+        }
+        let mut map = std::mem::MaybeUninit::<sys::CUtensorMap>::uninit();
+        // SAFETY: the map has room for itself; sizes and strides are the tensor's own, and the driver checks them.
+        unsafe {
+            sys::cuTensorMapEncodeTiled(
+                map.as_mut_ptr(),
+                sys::CUtensorMapDataType::CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
+                2,
+                address.0 as *mut _,
+                [width as u64, n as u64].as_ptr(),
+                [stride as u64 * 2].as_ptr(),
+                [64, 64].as_ptr(),
+                [1, 1].as_ptr(),
+                sys::CUtensorMapInterleave::CU_TENSOR_MAP_INTERLEAVE_NONE,
+                sys::CUtensorMapSwizzle::CU_TENSOR_MAP_SWIZZLE_128B,
+                sys::CUtensorMapL2promotion::CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+                sys::CUtensorMapFloatOOBfill::CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE,
+            )
+            .result()
+            .w()?;
+            Ok(TensorMap { _map: map.assume_init() })
+        }
+    }
+}
+
+/// The same for a kernel whose first arguments are tensor maps.
+///
+/// # Safety
+/// As for [`launch`].
+pub(super) unsafe fn launch_with_maps(
+    device: &Device,
+    image: &Image,
+    name: &str,
+    grid: Grid,
+    maps: &[TensorMap],
+    args: &[Arg],
+) -> Result<()> {
     let Device::Cuda(device) = device else { bail!("expected a CUDA device") };
     let function = function(device, image, name, grid.shared)?;
     let stream = device.cuda_stream();
     let mut builder = stream.launch_builder(&function);
+    for map in maps {
+        builder.arg(map);
+    }
     for arg in args {
         builder.arg(&arg.0);
     }

@@ -7,12 +7,15 @@
 pub mod activation;
 pub mod adamw;
 pub mod attention;
+#[cfg(hopper)]
+mod attention_hopper;
 pub mod cross_entropy;
 pub mod dropout;
 pub mod embedding;
 pub mod gemv;
 pub mod graph;
 mod launch;
+pub mod linear;
 pub mod memory;
 pub mod norm;
 pub mod normal;

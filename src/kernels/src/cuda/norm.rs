@@ -2,49 +2,94 @@
 
 use candle_core::{DType, Result, Tensor, bail};
 
-use super::launch::{Arg, Grid, Image, address, empty, image, lanes, launch, optional, suffix};
+use super::launch::{Arg, Grid, Image, address, empty, image, lanes, launch, optional, rows, suffix};
 use super::pointwise::{ROWS, column_totals};
 
 const IMAGE: Image = image!("norm");
 const THREADS: usize = 256;
 
-/// x (N, C), w (C) -> y (N, C), r (N, 1) in f32.
-pub fn rms(x: &Tensor, w: &Tensor, eps: f64) -> Result<(Tensor, Tensor)> {
+/// A row's input: x itself, or x + more, whose sum is wanted too.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    pub x: &'a Tensor,
+    pub more: Option<&'a Tensor>,
+}
+
+/// What a norm's forward gives.
+#[derive(Debug)]
+pub struct Normed {
+    /// (N, C + room), of which the first C columns are written.
+    pub y: Tensor,
+    /// Figures of each row in f32: r (N, 1), or mean and r (N, 2).
+    pub saved: Tensor,
+    /// x + more (N, C), if there was more.
+    pub sum: Option<Tensor>,
+}
+
+/// Input (N, C), w (C), and b (C) for LayerNorm; without it RMSNorm.
+pub fn forward(input: Input, w: &Tensor, b: Option<&Tensor>, eps: f64, room: usize) -> Result<Normed> {
+    let x = input.x;
     let (n, c) = check(x, w)?;
-    let (y, saved) = (empty((n, c), x.dtype(), x.device())?, empty((n, 1), DType::F32, x.device())?);
-    let (a, b, to) = (address(x)?, address(w)?, address(&y)?);
-    let v = lanes(x.dtype(), &[c], &[a, b, to]);
-    let args = [a, b, to, address(&saved)?, c.into(), (eps as f32).into()];
+    for other in b.into_iter().chain(input.more) {
+        if other.dtype() != x.dtype() || other.elem_count() % c != 0 {
+            bail!("a norm of {:?} {:?} cannot take {:?} {:?}", x.dtype(), x.shape(), other.dtype(), other.shape());
+        }
+    }
+    if input.more.is_some_and(|more| more.shape() != x.shape()) {
+        bail!("{:?} cannot be added to {:?}", input.more.map(Tensor::shape), x.shape());
+    }
+    let sum = if input.more.is_some() { Some(empty((n, c), x.dtype(), x.device())?) } else { None };
+    let y = empty((n, c + room), x.dtype(), x.device())?;
+    let saved = empty((n, if b.is_some() { 2 } else { 1 }), DType::F32, x.device())?;
+    let mut places = vec![address(x)?, optional(input.more)?, optional(sum.as_ref())?, address(w)?];
+    places.extend(b.map(address).transpose()?);
+    places.push(address(&y)?);
+    let v = lanes(x.dtype(), &[c, c + room], &places);
+    let sizes = [address(&saved)?, c.into(), (c + room).into(), (eps as f32).into()];
+    let name = format!("{}{}", if b.is_some() { "layer_norm" } else { "rms_norm" }, suffix(x.dtype(), v));
     // SAFETY: n rows of c elements, a block each.
-    unsafe { launch(x.device(), &IMAGE, &format!("rms_norm{}", suffix(x.dtype(), v)), Grid::rows(n, THREADS), &args)? };
-    Ok((y, saved))
+    unsafe { launch(x.device(), &IMAGE, &name, Grid::rows(n, THREADS), &[&places[..], &sizes].concat())? };
+    Ok(Normed { y, saved, sum })
 }
 
-/// -> dx (N, C), and dw (C) in f32 if it is wanted.
-pub fn rms_backward(dy: &Tensor, x: &Tensor, saved: &Tensor, w: &Tensor, want: bool) -> Result<(Tensor, Option<Tensor>)> {
-    let dx = input_gradient("rms_norm_backward", dy, x, saved, w)?;
-    let dw = if want { Some(weight_gradients(dy, x, saved, 1)?.0) } else { None };
-    Ok((dx, dw))
+/// What a norm's backward gives.
+#[derive(Debug)]
+pub struct Gradients {
+    /// (N, C)
+    pub dx: Tensor,
+    /// Of w and b (C each) in f32, if they are wanted; that of b means nothing for RMSNorm.
+    pub weights: Option<(Tensor, Tensor)>,
+    /// What forward gave (N, C), if it is wanted.
+    pub again: Option<Tensor>,
 }
 
-/// x (N, C), w (C), b (C) -> y (N, C), and mean and r side by side (N, 2) in f32.
-pub fn layer(x: &Tensor, w: &Tensor, b: &Tensor, eps: f64) -> Result<(Tensor, Tensor)> {
+/// dy (N, C), whose rows may lie apart; x, saved, w and b as forward had them. `residual` (N, C) is added to dx.
+pub fn backward(
+    dy: &Tensor,
+    x: &Tensor,
+    saved: &Tensor,
+    (w, b): (&Tensor, Option<&Tensor>),
+    residual: Option<&Tensor>,
+    want_weights: bool,
+    want_again: bool,
+) -> Result<Gradients> {
     let (n, c) = check(x, w)?;
-    check(x, b)?;
-    let (y, saved) = (empty((n, c), x.dtype(), x.device())?, empty((n, 2), DType::F32, x.device())?);
-    let (at, weight, bias, to) = (address(x)?, address(w)?, address(b)?, address(&y)?);
-    let v = lanes(x.dtype(), &[c], &[at, weight, bias, to]);
-    let args = [at, weight, bias, to, address(&saved)?, c.into(), (eps as f32).into()];
+    check(dy, w)?;
+    if dy.dim(0)? != n || residual.is_some_and(|residual| residual.shape() != x.shape() || residual.dtype() != x.dtype()) {
+        bail!("a gradient {:?} does not fit a norm of {:?}", dy.shape(), x.shape());
+    }
+    let dx = empty((n, c), x.dtype(), x.device())?;
+    let again = if want_again { Some(empty((n, c), x.dtype(), x.device())?) } else { None };
+    let (d, stride) = rows(dy)?;
+    let places = [d, address(x)?, address(w)?, optional(b)?];
+    let more = [optional(residual)?, address(&dx)?, optional(again.as_ref())?];
+    let v = lanes(x.dtype(), &[c, stride], &[&places[..], &more].concat());
+    let name = format!("{}{}", if b.is_some() { "layer_norm_backward" } else { "rms_norm_backward" }, suffix(x.dtype(), v));
+    let args = [&places[..], &[address(saved)?], &more, &[c.into(), stride.into()]].concat();
     // SAFETY: n rows of c elements, a block each.
-    unsafe { launch(x.device(), &IMAGE, &format!("layer_norm{}", suffix(x.dtype(), v)), Grid::rows(n, THREADS), &args)? };
-    Ok((y, saved))
-}
-
-/// -> dx (N, C), and dw and db (C each) in f32 if they are wanted.
-pub fn layer_backward(dy: &Tensor, x: &Tensor, saved: &Tensor, w: &Tensor, want: bool) -> Result<(Tensor, Option<(Tensor, Tensor)>)> {
-    let dx = input_gradient("layer_norm_backward", dy, x, saved, w)?;
-    let gradients = if want { Some(weight_gradients(dy, x, saved, 2)?) } else { None };
-    Ok((dx, gradients))
+    unsafe { launch(x.device(), &IMAGE, &name, Grid::rows(n, THREADS), &args)? };
+    let weights = if want_weights { Some(weight_gradients(dy, x, saved, if b.is_some() { 2 } else { 1 })?) } else { None };
+    Ok(Gradients { dx, weights, again })
 }
 
 fn check(x: &Tensor, w: &Tensor) -> Result<(usize, usize)> {
@@ -53,18 +98,6 @@ fn check(x: &Tensor, w: &Tensor) -> Result<(usize, usize)> {
         bail!("a norm of {:?} {:?} cannot take {:?} {:?}", w.dtype(), w.shape(), x.dtype(), x.shape());
     }
     Ok((n, c))
-}
-
-fn input_gradient(kernel: &str, dy: &Tensor, x: &Tensor, saved: &Tensor, w: &Tensor) -> Result<Tensor> {
-    let (n, c) = check(x, w)?;
-    check(dy, w)?;
-    let dx = empty((n, c), x.dtype(), x.device())?;
-    let (d, a, b, to) = (address(dy)?, address(x)?, address(w)?, address(&dx)?);
-    let v = lanes(x.dtype(), &[c], &[d, a, b, to]);
-    let args = [d, a, b, address(saved)?, to, c.into()];
-    // SAFETY: n rows of c elements, a block each.
-    unsafe { launch(x.device(), &IMAGE, &format!("{kernel}{}", suffix(x.dtype(), v)), Grid::rows(n, THREADS), &args)? };
-    Ok(dx)
 }
 
 /// dw and db (C each); db means nothing where a row has one figure (RMSNorm).

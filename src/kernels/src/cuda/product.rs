@@ -59,16 +59,6 @@ pub fn new_product(a: &Tensor, b: &Tensor, scale: f32, dtype: DType) -> Result<T
     Ok(into)
 }
 
-/// `a b` (M, N) in rows that start at 16-byte boundaries, whatever N: a view of a wider matrix. cuBLAS is several times slower on rows
-/// that do not.
-pub fn aligned_product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    let (m, n) = (a.dim(0)?, b.dim(1)?);
-    let wide = empty((m, n.next_multiple_of(16 / a.dtype().size_in_bytes())), a.dtype(), a.device())?;
-    let into = wide.narrow(1, 0, n)?;
-    product(&into, 0, a, b, 1.0, 0.0)?;
-    Ok(into)
-}
-
 /// How cuBLAS is to read a matrix: by rows (its own transpose already, so plain), or by columns.
 fn layout(t: &Tensor) -> Result<(sys::cublasOperation_t, i32)> {
     let ((rows, columns), stride) = (t.dims2()?, t.stride());

@@ -2,10 +2,12 @@
 
 use candle_core::{DType, Result, Tensor, bail};
 
-use super::launch::{Grid, Image, address, image, lanes, launch, suffix};
+use super::launch::{Grid, Image, Lists, address, image, lanes, launch, suffix};
 use crate::rope::Turn;
 
 const IMAGE: Image = image!("rope");
+
+static POSITIONS: Lists<Vec<u32>> = Lists::new();
 
 /// Rotates the first `heads` heads of size `d` in each row of x (N, stride), in its memory. `cos` and `sin` are (positions, D/2);
 /// every one of `positions` must be below their length.
@@ -16,10 +18,10 @@ pub fn rotate(x: &Tensor, heads: usize, d: usize, positions: &[u32], cos: &Tenso
     if heads * d > stride || positions.len() != n || cos.dims() != [table, half] || sin.dims() != [table, half] {
         bail!("rotary tables {:?} do not fit {heads} heads of {d} in {:?}", cos.shape(), x.shape());
     }
-    if positions.iter().any(|&position| position as usize >= table) {
+    if positions.iter().max().is_some_and(|&position| position as usize >= table) {
         bail!("a position lies beyond the {table} of the rotary tables");
     }
-    let positions = Tensor::new(positions, x.device())?;
+    let positions = POSITIONS.get(positions.to_vec(), x.device(), |positions| Tensor::new(&positions[..], x.device()))?;
     let places = [address(x)?, address(&positions)?, address(cos)?, address(sin)?];
     let wide = lanes(DType::F32, &[half, stride], &places) > 1;
     let items = n * heads * half / if wide { 4 } else { 1 };

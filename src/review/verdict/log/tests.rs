@@ -1,3 +1,4 @@
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use proptest::prelude::*;
@@ -15,6 +16,7 @@ fn verdict(runs: [&str; 2], comment: &str, replaces: Option<&Verdict>) -> Verdic
     let scores: Scores = [(arms[1].clone(), [("rhythm".to_owned(), Score::new(4).unwrap())].into())].into();
     let reading = Reading {
         prompt: "A".into(),
+        temperature: None,
         seed: u64::MAX,
         shown: arms.iter().map(|arm| Shown::new(arm.clone(), 2, "text")).collect(),
         blind: true,
@@ -178,20 +180,51 @@ fn a_torn_line_does_not_swallow_the_next_one() {
 }
 
 #[test]
-fn the_latest_pick_of_a_prompt_and_arm_counts() {
+fn the_latest_pick_of_a_prompt_arm_and_temperature_counts() {
     let runs = workspace(&["one", "two"]);
-    let pick = |run: &str, prompt: &str, sample| Pick {
+    let pick = |run: &str, prompt: &str, temperature: Option<f64>, sample| Pick {
         time: "2026-11-22T10:00:00Z".into(),
         prompt: prompt.into(),
+        temperature: temperature.map(Temperature::new),
         shown: Shown::new(arm(run, "llama-tuned"), sample, "text"),
     };
-    let given = [pick("one", "A", 0), pick("one", "B", 1), pick("two", "A", 2), pick("one", "A", 3)];
+    let given = [
+        pick("one", "A", None, 0),
+        pick("one", "B", Some(0.8), 1),
+        pick("two", "A", Some(0.8), 2),
+        pick("one", "A", Some(1.2), 3),
+        pick("one", "A", Some(1.2), 4),
+    ];
     given.iter().for_each(|pick| append_pick(runs.path(), pick).unwrap());
     let found = read(runs.path(), ["one", "two"]);
     let picked: Vec<_> = found.picks.values().map(|p| (p.shown.arm.run(), p.prompt.as_str(), p.shown.sample)).collect();
-    assert_eq!(picked, [("one", "A", 3), ("two", "A", 2), ("one", "B", 1)]);
-    assert_eq!(fs::read_to_string(runs.path().join("one").join(FILE)).unwrap().lines().count(), 3);
+    assert_eq!(picked, [("one", "A", 0), ("one", "A", 4), ("two", "A", 2), ("one", "B", 1)]);
+    assert_eq!(fs::read_to_string(runs.path().join("one").join(FILE)).unwrap().lines().count(), 4);
     assert!(found.problems.is_empty());
+
+    // A line that does not say its temperature is of the usual one, and gives way to one that does.
+    let sample = |found: &Verdicts, prompt: &str, temperature: f64| {
+        found.pick(prompt, &arm("one", "llama-tuned"), temperature.into(), Temperature::new(0.8)).map(|pick| pick.shown.sample)
+    };
+    assert_eq!([0.5, 0.8, 1.2].map(|t| sample(&found, "A", t)), [None, Some(0), Some(4)]);
+    append_pick(runs.path(), &pick("one", "A", Some(0.8), 5)).unwrap();
+    assert_eq!(sample(&read(runs.path(), ["one"]), "A", 0.8), Some(5));
+    assert_eq!(found.at(Temperature::new(1.2), Temperature::new(0.8)).picks.len(), 1);
+}
+
+#[test]
+fn readings_of_two_temperatures_are_not_counted_together() {
+    let runs = workspace(&["one"]);
+    let at = |comment: &str, temperature: Option<f64>| {
+        let mut given = verdict(["one", "one"], comment, None);
+        given.reading.temperature = temperature.map(Temperature::new);
+        append(runs.path(), &given).unwrap();
+    };
+    at("before", None);
+    at("usual", Some(0.8));
+    at("hot", Some(1.2));
+    let found = |temperature: f64| comments(&read(runs.path(), ["one"]).at(temperature.into(), Temperature::new(0.8))).join(" ");
+    assert_eq!([0.5, 0.8, 1.2].map(found), ["", "before usual", "hot"]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A draft beside a revision and beside the writer's own finished text: aligned, counted, and ready to be laid out at any width.
 
+use std::ops::Range;
+
 use crate::review::agreement::agreement_of;
 use crate::review::lanes::{Entry, Joint, entries, join};
 use crate::review::paragraphs::piece_ending;
@@ -33,12 +35,13 @@ pub struct Finished {
 }
 
 impl Comparison {
-    pub fn of(draft: &str, revision: &str, finished: Option<&str>) -> Comparison {
+    /// `copied`: bytes of the revision that stand in a training pair.
+    pub fn of(draft: &str, revision: &str, copied: &[Range<usize>], finished: Option<&str>) -> Comparison {
         let by_model = align(draft, revision);
-        let revision = Side::of(&by_model);
+        let revision = Side::of(&by_model, copied);
         let finished = finished.map(|finished| {
             let by_writer = align(draft, finished);
-            let side = Side::of(&by_writer);
+            let side = Side::of(&by_writer, &[]);
             let agreement = agreement_of(&by_model, &by_writer, SEED);
             let joints = join(&revision.entries, &side.entries);
             Finished { side, agreement, joints }
@@ -48,14 +51,14 @@ impl Comparison {
 }
 
 impl Side {
-    fn of(alignment: &Alignment) -> Side {
-        let entries = entries(alignment);
+    fn of(alignment: &Alignment, copied: &[Range<usize>]) -> Side {
+        let entries = entries(alignment, copied);
         let changes = changes(&entries);
         Side { entries, counts: Counts::of(alignment), ending: piece_ending(alignment), changes }
     }
 
     /// The entries of a change.
-    pub fn range(&self, change: usize) -> std::ops::Range<usize> {
+    pub fn range(&self, change: usize) -> Range<usize> {
         let first = self.changes[change];
         let kind = self.entries[first].kind();
         let next = self.changes.get(change + 1).copied().unwrap_or(self.entries.len());

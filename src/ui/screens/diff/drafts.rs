@@ -12,12 +12,15 @@ use crate::pairs::Status;
 use crate::review::{Counts, Ending};
 use crate::ui::keys::{Action, Context};
 use crate::ui::message::Effect;
-use crate::ui::prose::{fitted, visible, width};
+use crate::ui::prose::{fitted, visible, width, wrap};
 use crate::ui::screen::Shared;
 use crate::ui::widgets::{move_cursor, pane, window};
 
-/// Columns of a share.
+/// Columns of a share; on a narrow screen, where a draft takes two rows.
 const SHARE: usize = 7;
+const NARROW_SHARE: usize = 6;
+/// Fewer columns than this are not enough for a name beside the shares.
+const SHORTEST_NAME: usize = 12;
 const LONGEST_NAME: usize = 48;
 /// Lines above the list: what it is, an empty one, the columns' names.
 const HEAD: u16 = 3;
@@ -82,9 +85,11 @@ impl Drafts {
 
     /// The row that is clicked; clicked again, it is opened.
     pub fn click(&mut self, area: Rect, row: u16) -> Vec<Effect> {
-        let [_, list, _] = areas(Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area });
+        let inner = Rect { x: area.x + 1, y: area.y + 1, width: area.width.saturating_sub(2), height: area.height.saturating_sub(1) };
+        let [_, list, _] = areas(inner);
         let Some(at) = row.checked_sub(list.y).filter(|&at| at < list.height) else { return vec![] };
-        let to = window(self.cursor, self.len(), list.height as usize).start + at as usize;
+        let rows = Columns::of(list.width as usize, self.listed.as_deref().unwrap_or_default()).rows();
+        let to = window(self.cursor, self.len(), list.height as usize / rows).start + at as usize / rows;
         if to == self.cursor {
             return self.open();
         }
@@ -136,20 +141,31 @@ impl Drafts {
             key(Context::Global, Action::ShowReview),
             key(Context::Review, Action::OpenDiff)
         );
-        let lines = vec![Line::styled(hint, theme.faint), Line::raw(""), Line::styled(columns.titles(), theme.faint)];
+        // On a narrow screen the hint takes the empty line too.
+        let hint =
+            wrap(&[((), &hint)], inner.width as usize).into_iter().map(|line| line.into_iter().map(|(_, text)| text).collect::<String>());
+        let mut lines: Vec<Line> = hint.take(2).map(|line| Line::styled(line, theme.faint)).collect();
+        lines.resize(2, Line::raw(""));
+        lines.push(Line::styled(columns.titles(), theme.faint));
         frame.render_widget(Paragraph::new(lines), head);
-        let range = window(self.cursor, listed.len(), list.height as usize);
-        let rows = range.map(|i| {
+        let range = window(self.cursor, listed.len(), list.height as usize / columns.rows());
+        let rows = range.flat_map(|i| {
             let one = &listed[i];
             let style = if i == self.cursor { theme.cursor } else { theme.text };
             let mark = if i == self.cursor { "› " } else { "  " };
-            let text = columns.row(one, self.edits.get(&one.id));
-            let pad = (list.width as usize).saturating_sub(2 + width(&text));
-            Line::from(vec![Span::raw(mark), Span::raw(text), Span::raw(" ".repeat(pad))]).style(style)
+            let row = |(at, text): (usize, String)| {
+                let pad = (list.width as usize).saturating_sub(2 + width(&text));
+                let mark = if at == 0 { mark } else { "  " };
+                Line::from(vec![Span::raw(mark), Span::raw(text), Span::raw(" ".repeat(pad))]).style(style)
+            };
+            columns.row(one, self.edits.get(&one.id)).into_iter().enumerate().map(row).collect::<Vec<_>>()
         });
         frame.render_widget(Paragraph::new(rows.collect::<Vec<_>>()), list);
         if let Some(all) = self.together(listed) {
-            let lines = vec![Line::raw(""), Line::styled(format!("  {}", columns.sums("all of them", all)), theme.title)];
+            let sums = columns.sums("all of them", all);
+            let gap = usize::from(foot.height).saturating_sub(sums.len());
+            let mut lines = vec![Line::raw(""); gap];
+            lines.extend(sums.into_iter().map(|text| Line::styled(format!("  {text}"), theme.title)));
             frame.render_widget(Paragraph::new(lines), foot);
         }
     }
@@ -176,35 +192,57 @@ fn areas(area: Rect) -> [Rect; 3] {
     Layout::vertical([Constraint::Length(HEAD), Constraint::Fill(1), Constraint::Length(2)]).areas(area)
 }
 
-/// Which columns there is room for. The shares go together; the others go first.
+/// Which columns there is room for. The shares go together; the others go first, and then the shares go below the name.
 struct Columns {
     name: usize,
+    share: usize,
     with_sentences: bool,
     with_ending: bool,
+    is_stacked: bool,
 }
 
 impl Columns {
     const SENTENCES: usize = 13;
     const ENDING: usize = 17;
+    const TITLES: [&str; 5] = ["kept", "- cut", "~ rew.", "> mov.", "+ new"];
+    const NARROW_TITLES: [&str; 5] = ["kept", "-cut", "~rew", ">mov", "+new"];
 
     fn of(columns: usize, listed: &[Listed]) -> Columns {
         let longest = listed.iter().map(|one| width(&visible(name(one)))).max().unwrap_or(0).clamp(12, LONGEST_NAME);
         let room = columns.saturating_sub(2 + 5 * SHARE);
+        if room < SHORTEST_NAME {
+            let name = columns.saturating_sub(2);
+            return Columns { name, share: NARROW_SHARE, with_sentences: false, with_ending: false, is_stacked: true };
+        }
         let with_sentences = room >= longest.min(20) + Self::SENTENCES;
         let with_ending = room >= longest.min(20) + Self::SENTENCES + Self::ENDING;
         let others = if with_sentences { Self::SENTENCES } else { 0 } + if with_ending { Self::ENDING } else { 0 };
-        Columns { name: longest.min(room.saturating_sub(others)).max(4), with_sentences, with_ending }
+        let name = longest.min(room.saturating_sub(others)).max(4);
+        Columns { name, share: SHARE, with_sentences, with_ending, is_stacked: false }
+    }
+
+    /// Of one draft.
+    fn rows(&self) -> usize {
+        if self.is_stacked { 2 } else { 1 }
     }
 
     fn titles(&self) -> String {
+        let share = self.share;
+        if self.is_stacked {
+            return format!("  {}", Self::NARROW_TITLES.map(|title| format!("{title:>share$}")).concat());
+        }
         let sentences = if self.with_sentences { format!("{:>w$}", "sentences", w = Self::SENTENCES) } else { String::new() };
         let ending = if self.with_ending { "   last sentence" } else { "" };
-        let shares: String = ["kept", "- cut", "~ rew.", "> mov.", "+ new"].map(|title| format!("{title:>SHARE$}")).concat();
+        let shares: String = Self::TITLES.map(|title| format!("{title:>share$}")).concat();
         format!("  {:<name$}{sentences}{shares}{ending}", "draft", name = self.name)
     }
 
-    fn row(&self, one: &Listed, edit: Option<&Edit>) -> String {
-        let Some(edit) = edit else { return fitted(&visible(name(one)), self.name) };
+    fn row(&self, one: &Listed, edit: Option<&Edit>) -> Vec<String> {
+        let Some(edit) = edit else {
+            let mut rows = vec![fitted(&visible(name(one)), self.name)];
+            rows.resize(self.rows(), String::new());
+            return rows;
+        };
         let ending = match edit.ending.filter(|_| self.with_ending) {
             None => "",
             Some(Ending::Kept) => "   kept",
@@ -213,20 +251,30 @@ impl Columns {
             Some(Ending::New) => "   new",
         };
         let status = if one.status == Status::Draft && self.with_ending && ending.is_empty() { "   not ready" } else { "" };
-        self.sums(name(one), edit.counts) + ending + status
+        let mut rows = self.sums(name(one), edit.counts);
+        if let Some(first) = rows.first_mut() {
+            *first += ending;
+            *first += status;
+        }
+        rows
     }
 
-    fn sums(&self, name: &str, counts: Counts) -> String {
-        let shares = counts.shares();
-        let percent = |share: Option<f64>| share.map_or("-".to_owned(), |share| format!("{:.0} %", 100.0 * share));
+    fn sums(&self, name: &str, counts: Counts) -> Vec<String> {
+        let (shares, columns) = (counts.shares(), self.share);
+        let percent = |share: Option<f64>| match (share, self.is_stacked) {
+            (None, _) => "-".to_owned(),
+            (Some(share), true) => format!("{:.0}%", 100.0 * share),
+            (Some(share), false) => format!("{:.0} %", 100.0 * share),
+        };
         let shares: String = [shares.kept, shares.cut, shares.reworded, shares.moved, shares.new]
-            .map(|share| format!("{:>SHARE$}", percent(share)))
+            .map(|share| format!("{:>columns$}", percent(share)))
             .concat();
         let sentences = match self.with_sentences {
             true => format!("{:>w$}", format!("{} → {}", counts.draft, counts.revision), w = Self::SENTENCES),
             false => String::new(),
         };
-        format!("{}{sentences}{shares}", fitted(&visible(name), self.name))
+        let name = fitted(&visible(name), self.name);
+        if self.is_stacked { vec![name, shares] } else { vec![format!("{name}{sentences}{shares}")] }
     }
 }
 

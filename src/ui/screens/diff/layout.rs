@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::comparison::{Comparison, Finished, Side};
 use crate::review::Kind;
-use crate::review::lanes::{Entry, Ink, Stretch, marked};
+use crate::review::lanes::{Entry, Ink, Stretch, Tone, marked};
 use crate::ui::prose::lanes::{GUTTER, SIGN, TWO_LANES, beside, lane, signed};
 use crate::ui::prose::{Line, width};
 
@@ -44,7 +44,7 @@ pub struct Shape {
 #[derive(Debug)]
 pub struct Layout {
     pub shape: Shape,
-    pub lines: Vec<Line<Ink>>,
+    pub lines: Vec<Line<Tone>>,
     /// The lines of each entry, without the empty ones between paragraphs.
     pub spans: Vec<Range<usize>>,
     /// What each entry is, and at which sentence of the draft it stands.
@@ -147,7 +147,7 @@ pub fn side(comparison: &Comparison, is_own: bool) -> &Side {
 }
 
 /// What stands between paragraphs: nothing but the rules between the lanes.
-fn gap(arrangement: Arrangement, lane: usize) -> Line<Ink> {
+fn gap(arrangement: Arrangement, lane: usize) -> Line<Tone> {
     let empty = || vec![Line::new()];
     let two = || signed(Kind::Kept, beside(empty(), lane, empty()));
     let lines = match arrangement {
@@ -161,13 +161,13 @@ fn gap(arrangement: Arrangement, lane: usize) -> Line<Ink> {
 struct Page {
     lane: usize,
     marks: bool,
-    gap: Line<Ink>,
-    lines: Vec<Line<Ink>>,
+    gap: Line<Tone>,
+    lines: Vec<Line<Tone>>,
     spans: Vec<Range<usize>>,
 }
 
 impl Page {
-    fn entry(&mut self, entry: &Entry, draw: impl Fn(&Page, &Entry) -> Vec<Line<Ink>>) {
+    fn entry(&mut self, entry: &Entry, draw: impl Fn(&Page, &Entry) -> Vec<Line<Tone>>) {
         self.gap(entry.begins_paragraph);
         let lines = draw(self, entry);
         self.spans.push(self.lines.len()..self.lines.len() + lines.len());
@@ -181,11 +181,11 @@ impl Page {
         }
     }
 
-    fn stacked(&self, entry: &Entry) -> Vec<Line<Ink>> {
+    fn stacked(&self, entry: &Entry) -> Vec<Line<Tone>> {
         signed(entry.kind(), self.wrapped(entry.single_lane()))
     }
 
-    fn two(&self, entry: &Entry) -> Vec<Line<Ink>> {
+    fn two(&self, entry: &Entry) -> Vec<Line<Tone>> {
         let (left, right) = (self.wrapped(entry.draft_lane()), self.wrapped(entry.revision_lane()));
         signed(entry.kind(), beside(left, self.lane, right))
     }
@@ -207,15 +207,15 @@ impl Page {
     }
 
     /// The writer's own lane: there, what she cut is said, since the draft's lane shows what the revision did.
-    fn third(&self, entry: &Entry) -> Vec<Line<Ink>> {
+    fn third(&self, entry: &Entry) -> Vec<Line<Tone>> {
         let stretches = match entry.kind() {
-            Kind::Cut => vec![(Ink::Faint, "(cut)".into())],
+            Kind::Cut => vec![(Ink::Faint.into(), "(cut)".into())],
             _ => entry.revision_lane(),
         };
         signed(entry.kind(), self.wrapped(stretches))
     }
 
-    fn wrapped(&self, stretches: Vec<Stretch>) -> Vec<Line<Ink>> {
+    fn wrapped(&self, stretches: Vec<Stretch>) -> Vec<Line<Tone>> {
         lane(&if self.marks { marked(stretches) } else { stretches }, self.lane)
     }
 }

@@ -49,7 +49,7 @@ impl Diff {
         DiffSubject {
             title: pair.id,
             draft: pair.prompt,
-            revisions: vec![Revision { arm: "your finished text".into(), sample: 0, text: pair.response }],
+            revisions: vec![Revision { arm: "your finished text".into(), sample: 0, text: pair.response, marks: None }],
             shown: 0,
             finished: None,
         }

@@ -7,7 +7,7 @@ use super::comparison::{Comparison, Side};
 use super::layout::{Cache, Layout, Place, side};
 use super::tasks::Task;
 use crate::ui::keys::Action;
-use crate::ui::message::{DiffSubject, Effect};
+use crate::ui::message::{DiffSubject, Effect, Revision};
 
 #[derive(Debug)]
 pub struct Reading {
@@ -52,9 +52,11 @@ impl Reading {
 
     /// The task that compares the chosen revision, where there is one.
     pub fn compare(&mut self, generation: u64) -> Option<Task> {
-        let revision = self.subject.revisions.get(self.subject.shown)?.text.clone();
+        let Revision { text, marks, .. } = self.subject.revisions.get(self.subject.shown)?;
         self.asked = generation;
-        Some(Task::Compare { generation, draft: self.subject.draft.clone(), revision, finished: self.subject.finished.clone() })
+        let copied = marks.as_ref().map(|marks| marks.copied_bytes()).unwrap_or_default();
+        let (draft, revision, finished) = (self.subject.draft.clone(), text.clone(), self.subject.finished.clone());
+        Some(Task::Compare { generation, draft, revision, copied, finished })
     }
 
     pub fn on_compared(&mut self, generation: u64, comparison: &Comparison) {

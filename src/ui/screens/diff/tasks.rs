@@ -1,5 +1,7 @@
 //! What the Diff screen needs done beside the interface.
 
+use std::ops::Range;
+
 use super::comparison::Comparison;
 use crate::pairs::{self, Pair, Status, Tier};
 use crate::review::paragraphs::piece_ending;
@@ -9,7 +11,7 @@ use crate::ui::tasks::{Desk, Lane};
 #[derive(Debug)]
 pub enum Task {
     /// Aligns the texts.
-    Compare { generation: u64, draft: String, revision: String, finished: Option<String> },
+    Compare { generation: u64, draft: String, revision: String, copied: Vec<Range<usize>>, finished: Option<String> },
     /// Lists the pairs of a draft and a finished essay.
     List,
     /// Says what the writer did with one draft.
@@ -58,8 +60,8 @@ impl Task {
     pub fn run(self, desk: &mut Desk) -> Done {
         let folder = desk.workspace.pairs();
         match self {
-            Task::Compare { generation, draft, revision, finished } => {
-                Done::Compared { generation, comparison: Box::new(Comparison::of(&draft, &revision, finished.as_deref())) }
+            Task::Compare { generation, draft, revision, copied, finished } => {
+                Done::Compared { generation, comparison: Box::new(Comparison::of(&draft, &revision, &copied, finished.as_deref())) }
             }
             Task::List => {
                 let (pairs, _) = pairs::load(&folder);

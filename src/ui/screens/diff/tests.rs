@@ -39,7 +39,7 @@ fn shared(theme: ThemeChoice) -> Shared {
 }
 
 fn revision(arm: &str, sample: usize, text: &str) -> Revision {
-    Revision { arm: arm.into(), sample, text: text.into() }
+    Revision { arm: arm.into(), sample, text: text.into(), marks: None }
 }
 
 fn subject() -> DiffSubject {
@@ -122,6 +122,48 @@ fn markup(buffer: &Buffer, theme: &Theme) -> Vec<String> {
         out + close(now)
     };
     (0..buffer.area.height).map(|y| row(y).trim_end().to_owned()).collect()
+}
+
+/// The subject, with marks on its first revision: it copied ten words.
+fn copying() -> DiffSubject {
+    let (tier, split) = (crate::pairs::Tier::Note, crate::pairs::Split::Auto);
+    let response = "Everybody waited by the fence for him to finish. The jars were there.".to_owned();
+    let (id, source, prompt, notes) = ("tier4/fence".into(), "fence".into(), String::new(), String::new());
+    let pair = Pair { id, tier, source, prompt, response, status: Status::Ready, split, notes };
+    let (trained, _) = crate::review::marks::Trained::on(&["tier4/fence".into()], &[pair]);
+    let mut subject = subject();
+    let marks = trained.marks(TUNED, &crate::review::marks::Asked::new(""));
+    assert_eq!(
+        marks.copied().map(|copied| copied.span.of(TUNED)).collect::<Vec<_>>(),
+        ["waited by the fence for him to finish. The jars were"]
+    );
+    subject.revisions[0].marks = Some(std::rc::Rc::new(marks));
+    subject
+}
+
+#[test]
+fn copied_spans_are_underlined_and_without_colours_in_signs() {
+    let shown = |theme, subject| {
+        let shared = shared(theme);
+        let mut diff = Diff::default();
+        let effects = diff.on_open(Open::Diff(subject), &shared);
+        settle(&mut diff, &shared, effects);
+        let buffer = drawn(&diff, &shared, (90, 40)).backend().buffer().clone();
+        let cells = (0..buffer.area.height).flat_map(|y| (0..buffer.area.width).map(move |x| (x, y)));
+        let is_underlined = |&(x, y): &(u16, u16)| buffer[(x, y)].modifier.contains(Modifier::UNDERLINED);
+        let underlined: String = cells.filter(is_underlined).map(|at| buffer[at].symbol()).collect();
+        (text(&buffer).join("\n"), underlined)
+    };
+    let (rows, underlined) = shown(ThemeChoice::Dark, copying());
+    assert_eq!(underlined, "waited by the fence for him to finish.The jars were");
+    assert!(
+        rows.contains("copied from the training pairs: 1 span of 11 words") && rows.contains("11 words of the response of tier4/fence"),
+        "{rows}"
+    );
+    let (rows, _) = shown(ThemeChoice::Mono, copying());
+    assert!(rows.contains("We [=waited by the fence for him to finish.=]") && rows.contains("[=The jars were=] warm"), "{rows}");
+    let (rows, underlined) = shown(ThemeChoice::Mono, subject());
+    assert!(!rows.contains("[=") && !rows.contains("copied") && underlined.is_empty(), "{rows}");
 }
 
 #[test]
@@ -259,9 +301,26 @@ fn without_a_subject_her_own_drafts_are_there() {
     for size in [(80, 24), (120, 36), (200, 60)] {
         insta::assert_snapshot!(format!("own_drafts_{}x{}", size.0, size.1), drawn(&diff, &shared, size).backend());
     }
+    // Each share is whole at every width; on the narrowest screens they stand below the draft's name.
+    insta::assert_snapshot!("own_drafts_40x20", drawn(&diff, &shared, (40, 20)).backend());
     for width in 40..=130 {
-        drawn(&diff, &shared, (width, 12));
+        let rows = text(drawn(&diff, &shared, (width, 20)).backend().buffer());
+        assert!(rows.iter().any(|row| row.contains("hives")), "{rows:#?}");
+        assert!(
+            rows.iter().any(|row| row.trim_end().ends_with("0 %") || row.contains("0%") || row.contains("0 %   ")),
+            "{width}: {rows:#?}"
+        );
     }
+    // A click on either row of a draft goes there, and a second one opens it.
+    let area = Rect::new(0, 0, 40, 20);
+    let click = |diff: &mut Diff, row| {
+        let mouse =
+            MouseEvent { kind: MouseEventKind::Down(MouseButton::Left), column: 4, row, modifiers: crossterm::event::KeyModifiers::NONE };
+        diff.on_mouse(mouse, area, &shared).len()
+    };
+    let rows = text(drawn(&diff, &shared, (40, 20)).backend().buffer());
+    let second = rows.iter().position(|row| row.contains("the-long-way")).unwrap() as u16;
+    assert_eq!([click(&mut diff, second + 1), click(&mut diff, second)], [0, 1]);
 }
 
 #[test]

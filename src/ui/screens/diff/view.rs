@@ -8,12 +8,11 @@ use ratatui::widgets::Paragraph;
 
 use super::layout::{Arrangement, Layout, Shape, side};
 use super::reading::{Reading, Shown, change_lines};
-use crate::review::lanes::{Ink, sign_ink};
+use crate::review::lanes::{Ink, Tone, sign_ink};
 use crate::review::{Kind, head};
 use crate::ui::prose::lanes::{GUTTER, SIGN};
 use crate::ui::prose::{Line, fitted, visible, width, wrap};
 use crate::ui::screen::Shared;
-use crate::ui::settings::ThemeChoice;
 use crate::ui::theme::Theme;
 use crate::ui::widgets::pane;
 
@@ -23,6 +22,8 @@ const MARGIN: u16 = 2;
 const OWN: &str = "your finished text";
 /// From this height on there is an empty line in the head.
 const ROOMY: usize = 30;
+/// The sum of what was copied, and the first spans of it.
+const COPIED_LINES: usize = 4;
 /// The bar and the space before it.
 const BAR: u16 = 3;
 
@@ -63,7 +64,7 @@ pub fn reading(frame: &mut Frame, area: Rect, reading: &Reading, shared: &Shared
     let lines = layout.lines.iter().enumerate().skip(top).take(body.height as usize).map(|(at, line)| {
         let is_current = current.as_ref().is_some_and(|lines| lines.contains(&at));
         let mark = Span::styled(if is_current { "▌ " } else { "  " }, theme.accent);
-        Drawn::from_iter([mark].into_iter().chain(line.iter().map(|(ink, text)| Span::styled(text.as_str(), style(*ink, theme)))))
+        Drawn::from_iter([mark].into_iter().chain(line.iter().map(|(tone, text)| Span::styled(text.as_str(), toned(*tone, theme)))))
     });
     frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), Rect { width: body.width.saturating_sub(BAR), ..body });
     bar(frame, Rect { x: body.right().saturating_sub(2), width: 2.min(body.width), ..body }, &layout, top, theme);
@@ -84,7 +85,7 @@ fn shape(columns: usize, reading: &Reading, shown: &Shown, theme: &Theme) -> Sha
         columns,
         arrangement,
         is_own: with_own && arrangement == Arrangement::Stacked,
-        marks: theme.choice == ThemeChoice::Mono,
+        marks: theme.has_signs(),
     }
 }
 
@@ -106,6 +107,10 @@ fn head_lines([columns, height]: [usize; 2], reading: &Reading, shown: &Shown, s
     let finished = shown.comparison.finished.as_ref();
     if let Some(finished) = finished.filter(|_| reading.with_writers_lane) {
         lines.extend(head::agreement(&finished.agreement).into_iter().flat_map(faint));
+    }
+    let marks = reading.subject.revisions[shown.revision].marks.as_ref();
+    if let Some(marks) = marks.filter(|marks| !shape.is_own && !marks.copied.is_empty()) {
+        lines.extend(head::copied(marks).into_iter().take(COPIED_LINES).flat_map(|line| faint(visible(&line))));
     }
     // A low window is for the text.
     let is_low = height < ROOMY;
@@ -169,9 +174,14 @@ fn style(ink: Ink, theme: &Theme) -> Style {
         Ink::New => theme.new,
         Ink::Reworded => theme.reworded,
         Ink::Moved => theme.moved,
-        // Among words that stayed, a colour alone would not do.
-        Ink::CameWords => theme.new.add_modifier(Modifier::UNDERLINED),
+        // Among words that stayed, a colour alone would not do, and underlined is what was copied.
+        Ink::CameWords => theme.new.add_modifier(Modifier::BOLD),
     }
+}
+
+fn toned(tone: Tone, theme: &Theme) -> Style {
+    let style = style(tone.ink, theme);
+    if tone.is_copied { style.patch(theme.verbatim) } else { style }
 }
 
 /// Where the changes are in the whole text, and which part of it is on the screen.

@@ -55,8 +55,9 @@ impl Pairs {
                 None => vec![],
             },
             Done::Saved { pair, result, is_asked } => self.saved(pair, result, *is_asked),
-            Done::Kept(Ok(())) => vec![],
-            Done::Kept(Err(error)) => vec![Effect::warn(format!("the recovery copy could not be written: {error}"))],
+            Done::Kept { id, result } => self.kept(id, result.as_ref().err()),
+            Done::Dropped(Ok(())) => vec![],
+            Done::Dropped(Err(error)) => vec![Effect::warn(format!("a recovery copy could not be removed: {error}"))],
             Done::Opened { id, result: Ok(pair) } => {
                 if let Some(entry) = self.library.entry_mut(id) {
                     entry.take((**pair).clone());
@@ -84,6 +85,22 @@ impl Pairs {
                 let next = super::current(&self.library, &self.list).and_then(|entry| self.gauges.look_at(entry));
                 self.mark();
                 next.map(Effect::task).into_iter().collect()
+            }
+        }
+    }
+
+    /// A journal that cannot be written is tried again at each tick, and said to be so once.
+    fn kept(&mut self, id: &str, error: Option<&SaveError>) -> Vec<Effect> {
+        let was_failing = std::mem::replace(&mut self.is_unkept, error.is_some());
+        match error {
+            None if was_failing => vec![Effect::say("recovery copies can be written again")],
+            None => vec![],
+            Some(error) => {
+                if let Some(entry) = self.library.entry_mut(id) {
+                    entry.mark_not_kept();
+                }
+                let said = format!("no recovery copy could be written, the edits are in memory only: {error}");
+                if was_failing { vec![] } else { vec![Effect::warn(said)] }
             }
         }
     }

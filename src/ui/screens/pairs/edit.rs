@@ -7,11 +7,11 @@ use super::texts::Side;
 use super::{Mode, Pairs};
 use crate::dataset::Fit;
 use crate::pairs::{Pair, from_yaml, to_yaml};
-use crate::ui::editor::{Decoration, Edit, Kind, Motion, Rule};
+use crate::ui::editor::{Decoration, Edit, Kind, Rule};
 use crate::ui::keys::{Action, Chord};
 use crate::ui::message::{Effect, Io};
 use crate::ui::screen::Shared;
-use crate::ui::widgets::LineInput;
+use crate::ui::widgets::{LineInput, edit_of};
 
 impl Pairs {
     pub(super) fn start_editing(&mut self, side: Option<Side>) -> Vec<Effect> {
@@ -219,43 +219,4 @@ impl Pairs {
         effects.push(Effect::say(format!("{id}: taken over, not saved yet")));
         effects
     }
-}
-
-fn edit_of(action: Action) -> Option<Edit> {
-    let step = |motion| Edit::Move { motion, select: false };
-    let select = |motion| Edit::Move { motion, select: true };
-    Some(match action {
-        Action::Undo => Edit::Undo,
-        Action::Redo => Edit::Redo,
-        Action::SelectAll => Edit::SelectAll,
-        Action::NewLine => Edit::Newline,
-        Action::DeleteBack => Edit::Backspace,
-        Action::DeleteForward => Edit::Delete,
-        Action::DeleteWordBack => Edit::DeleteWordBack,
-        Action::DeleteWordForward => Edit::DeleteWordForward,
-        Action::DeleteToEnd => Edit::DeleteToLineEnd,
-        Action::MoveLeft => step(Motion::Left),
-        Action::MoveRight => step(Motion::Right),
-        Action::MoveUp => step(Motion::Up),
-        Action::MoveDown => step(Motion::Down),
-        Action::MoveWordLeft => step(Motion::WordLeft),
-        Action::MoveWordRight => step(Motion::WordRight),
-        Action::MoveParagraphUp => step(Motion::ParagraphBack),
-        Action::MoveParagraphDown => step(Motion::ParagraphForward),
-        Action::MoveLineStart => step(Motion::RowStart),
-        Action::MoveLineEnd => step(Motion::RowEnd),
-        Action::MovePageUp => step(Motion::PageUp),
-        Action::MovePageDown => step(Motion::PageDown),
-        Action::MoveTop => step(Motion::Top),
-        Action::MoveBottom => step(Motion::Bottom),
-        Action::SelectLeft => select(Motion::Left),
-        Action::SelectRight => select(Motion::Right),
-        Action::SelectUp => select(Motion::Up),
-        Action::SelectDown => select(Motion::Down),
-        Action::SelectWordLeft => select(Motion::WordLeft),
-        Action::SelectWordRight => select(Motion::WordRight),
-        Action::SelectLineStart => select(Motion::RowStart),
-        Action::SelectLineEnd => select(Motion::RowEnd),
-        _ => return None,
-    })
 }

@@ -11,8 +11,8 @@ pub struct Entry {
     disk: Disk,
     /// Grows with every change.
     revision: u64,
-    /// The revision that the journal has, or that went to the file.
-    kept: u64,
+    /// The revision that the journal has, or that went to the file; none where the journal could not take it.
+    kept: Option<u64>,
     words: usize,
     /// The beginnings of the texts, for the filter.
     beginning: String,
@@ -40,7 +40,7 @@ impl Entry {
     }
 
     fn with(pair: Pair, disk: Disk) -> Entry {
-        let mut entry = Entry { pair, disk, revision: 0, kept: 0, words: 0, beginning: String::new() };
+        let mut entry = Entry { pair, disk, revision: 0, kept: Some(0), words: 0, beginning: String::new() };
         entry.look_again();
         entry
     }
@@ -77,7 +77,7 @@ impl Entry {
 
     /// Whether the journal lacks the last change.
     pub fn is_due(&self) -> bool {
-        self.is_unsaved() && self.kept != self.revision
+        self.is_unsaved() && self.kept != Some(self.revision)
     }
 
     pub fn is_ready(&self) -> bool {
@@ -103,7 +103,12 @@ impl Entry {
 
     /// The journal has been given this revision.
     pub fn mark_kept(&mut self) {
-        self.kept = self.revision;
+        self.kept = Some(self.revision);
+    }
+
+    /// The journal could not take it: it is due until it can.
+    pub fn mark_not_kept(&mut self) {
+        self.kept = None;
     }
 
     /// The file has `saved`; the pair may have been changed since that was sent.
@@ -116,7 +121,7 @@ impl Entry {
         self.pair = pair;
         self.disk = Disk::Same;
         self.revision += 1;
-        self.kept = self.revision;
+        self.kept = Some(self.revision);
         self.look_again();
     }
 

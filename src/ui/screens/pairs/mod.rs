@@ -72,6 +72,8 @@ pub struct Pairs {
     wanted: Option<String>,
     reading: Reading,
     survey: SurveyState,
+    /// The last attempt to write a recovery copy failed.
+    is_unkept: bool,
 }
 
 #[derive(Debug)]
@@ -122,6 +124,7 @@ impl Default for Pairs {
             wanted: None,
             reading: Reading::Never,
             survey: SurveyState::Idle,
+            is_unkept: false,
         }
     }
 }

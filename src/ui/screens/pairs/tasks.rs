@@ -2,13 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fs;
 use std::path::Path;
 
 use super::entry::Entry;
 use super::library::Survey;
 use super::measure::{Count, Models};
-use crate::config::Workspace;
+use crate::config::{Workspace, bounded};
 use crate::dataset;
 use crate::pairs::{self, Finding, Fingerprint, Journal, LoadedPair, Pair, Problem, SaveError, Tier, Unsaved};
 use crate::ui::tasks::{self, Lane};
@@ -66,8 +65,13 @@ pub enum Done {
         result: Result<(), SaveError>,
         is_asked: bool,
     },
-    /// Only errors are told.
-    Kept(Result<(), SaveError>),
+    /// The pair is in the journal, or is not.
+    Kept {
+        id: String,
+        result: Result<(), SaveError>,
+    },
+    /// The journal has dropped something. Only errors are told.
+    Dropped(Result<(), SaveError>),
     Opened {
         id: String,
         result: Result<Box<Pair>, Vec<Problem>>,
@@ -158,9 +162,10 @@ impl Desk {
             }
             Task::Keep(pair) => {
                 let read = self.state(&pair.id);
-                Done::Kept(self.journal(folder).record(&pair, read))
+                let result = self.journal(folder).record(&pair, read);
+                Done::Kept { id: pair.id, result }
             }
-            Task::Forget(id) => Done::Kept(self.journal(folder).forget(&id)),
+            Task::Forget(id) => Done::Dropped(self.journal(folder).forget(&id)),
             Task::Open(id) => {
                 let result = pairs::open(folder, &id).map(|loaded| {
                     self.saved(folder, &id, loaded.fingerprint);
@@ -185,12 +190,13 @@ impl Desk {
             }
             Task::TakeOver(unsaved) => {
                 self.states.insert(unsaved.pair.id.clone(), unsaved.read);
-                Done::Kept(self.journal(folder).take_over(&unsaved))
+                let result = self.journal(folder).take_over(&unsaved);
+                Done::Kept { id: unsaved.pair.id.clone(), result }
             }
-            Task::GiveUp(unsaved) => Done::Kept(unsaved.discard()),
+            Task::GiveUp(unsaved) => Done::Dropped(unsaved.discard()),
             Task::ReadBroken(id) => {
                 let file = pairs::file_of(folder, &id);
-                let read = fs::read(&file).map_err(|error| format!("{}: cannot be read: {error}", file.display()));
+                let read = bounded::read(&file, bounded::PROSE).map_err(|error| format!("{}: cannot be read: {error}", file.display()));
                 let result = read.and_then(|bytes| {
                     self.states.insert(id.clone(), Fingerprint::of(&bytes));
                     String::from_utf8(bytes).map_err(|_| format!("{}: is not UTF-8; convert it first, or remove it", file.display()))
@@ -198,7 +204,7 @@ impl Desk {
                 Done::ReadBroken { id, result }
             }
             // Not of this lane.
-            Task::Survey | Task::Measure { .. } => Done::Kept(Ok(())),
+            Task::Survey | Task::Measure { .. } => Done::Dropped(Ok(())),
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::shelf::Prompt;
 use super::spread::{Content, is_ordered};
 use super::{Review, key};
+use crate::config::Temperature;
 use crate::run::protocol::Arm;
 use crate::ui::keys::Action;
 use crate::ui::message::{DiffSubject, Effect, Open, Revision};
@@ -15,33 +16,46 @@ impl Review {
     /// Draws what is missing, or what would come out otherwise by now.
     pub(super) fn generate(&mut self, shared: &Shared) -> Vec<Effect> {
         let Some((shelf, prompt)) = self.shelf.as_ref().zip(self.prompt()) else { return vec![] };
-        let is_current = |run: usize| {
-            let mut arms = (0..shelf.arms.len()).filter(|&arm| shelf.arms[arm].run == run);
-            arms.all(|arm| (0..shelf.samples).all(|sample| prompt.texts[arm].get(&sample).is_some_and(|text| text.is_current)))
+        // Across temperatures it is one arm that is asked, at each of them.
+        let (wanted, arm) = match &self.across {
+            Some(across) => (self.side_by_side(shelf, prompt), Some(across.arm)),
+            None => (vec![self.temperature(shelf)], None),
         };
-        let asked: Vec<usize> = (0..shelf.runs.len()).filter(|&run| shelf.is_asked(prompt, run)).collect();
+        let is_wanted = |at: usize| arm.is_none_or(|arm| arm == at);
+        let is_current = |run: usize, temperature: Temperature| {
+            let mut arms = (0..shelf.arms.len()).filter(|&at| shelf.arms[at].run == run && is_wanted(at));
+            arms.all(|at| (0..shelf.samples).all(|sample| prompt.text(at, temperature, sample).is_some_and(|text| text.is_current)))
+        };
+        let of_arm = |run: usize| (0..shelf.arms.len()).any(|at| shelf.arms[at].run == run && is_wanted(at));
+        let asked: Vec<usize> = (0..shelf.runs.len()).filter(|&run| of_arm(run) && shelf.is_asked(prompt, run)).collect();
         let ready: Vec<usize> = asked.iter().copied().filter(|&run| shelf.runs[run].step.is_some()).collect();
-        let left: Vec<usize> = ready.iter().copied().filter(|&run| !is_current(run)).collect();
-        let new: Vec<usize> = left.iter().copied().filter(|&run| !is_ordered(shelf, prompt, run, &shared.work)).collect();
+        let all = ready.iter().flat_map(|&run| wanted.iter().map(move |&temperature| (run, temperature)));
+        let left: Vec<(usize, Temperature)> = all.filter(|&(run, temperature)| !is_current(run, temperature)).collect();
+        let new = left.iter().copied().filter(|&(run, temperature)| !is_ordered(shelf, prompt, run, temperature, &shared.work));
+        let new: Vec<(usize, Temperature)> = new.collect();
         if ready.is_empty() {
             let why = if asked.is_empty() { "no model here takes prompts for a long piece" } else { "these runs have no checkpoint yet" };
             return vec![Effect::warn(format!("nothing can be drawn: {why}"))];
         }
         if left.is_empty() {
-            let text = "all samples of this prompt are drawn, and would come out the same; more of them, or another temperature, are set in configs/sampling.yaml";
+            let key = key(&shared.keymap, Action::NextTemperature);
+            let text = format!(
+                "all samples of this prompt are drawn, and would come out the same; more of them are set in configs/sampling.yaml, {key} goes to another temperature"
+            );
             return vec![Effect::say(text)];
         }
         if new.is_empty() {
             return vec![Effect::say("samples of this prompt are being drawn already")];
         }
-        let order = |run: usize| ReadOrder {
+        let arms = arm.map_or_else(|| vec![Arm::Base, Arm::Tuned], |at| vec![shelf.arms[at].arm]);
+        let order = |(run, temperature): (usize, Temperature)| ReadOrder {
             run: shelf.runs[run].folder.clone(),
-            arms: vec![Arm::Base, Arm::Tuned],
+            arms: arms.clone(),
             prompts: vec![(prompt.id.clone(), prompt.text.clone())],
             samples: None,
-            temperature: None,
+            temperature: Some(temperature.get()),
         };
-        let mut effects: Vec<Effect> = new.into_iter().map(|run| Effect::Order(order(run).into())).collect();
+        let mut effects: Vec<Effect> = new.into_iter().map(|one| Effect::Order(order(one).into())).collect();
         if shared.work.is_training() {
             effects.push(Effect::say("a run is training: other models' samples are drawn when it has ended"));
         }
@@ -74,7 +88,7 @@ impl Review {
                 if at == self.pane {
                     shown = revisions.len();
                 }
-                revisions.push(Revision { arm: pane.title.clone(), sample, text: text.text.clone() });
+                revisions.push(Revision { arm: pane.title.clone(), sample, text: text.text.clone(), marks: self.marks_of(&spread, pane) });
             }
         }
         if revisions.is_empty() {

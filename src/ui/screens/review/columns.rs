@@ -4,19 +4,26 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::ui::prose::wrap;
+use crate::review::marks::{Mark, Marks};
+use crate::ui::prose::marked::marked_lines;
+use crate::ui::prose::{Line, wrap};
 
 /// More texts than are ever seen at once, fewer than would matter.
 const KEPT: usize = 24;
 
 type Lines = Rc<Vec<String>>;
+/// With signs around what is marked, or without.
+type Signed = bool;
+type MarkedLines = Rc<Vec<Line<Mark>>>;
 
 /// Filled while drawing, which is when sizes are known.
 #[derive(Debug, Default)]
 pub struct Columns {
     lines: RefCell<HashMap<(String, u16), Lines>>,
+    marked: RefCell<HashMap<(String, u16, Signed), MarkedLines>>,
     last_tops: Cell<[usize; 4]>,
     page: Cell<usize>,
+    width: Cell<u16>,
 }
 
 impl Columns {
@@ -35,12 +42,29 @@ impl Columns {
         lines
     }
 
-    pub fn forget(&mut self) {
-        self.lines.get_mut().clear();
+    /// The same of a text in which something is marked.
+    pub fn marked(&self, text: &str, marks: &Marks, width: u16, has_signs: bool) -> MarkedLines {
+        let mut kept = self.marked.borrow_mut();
+        let key = (text.to_owned(), width, has_signs);
+        if let Some(lines) = kept.get(&key) {
+            return lines.clone();
+        }
+        if kept.len() >= KEPT {
+            kept.clear();
+        }
+        let lines = Rc::new(marked_lines(text, marks, usize::from(width.max(1)), has_signs));
+        kept.insert(key, lines.clone());
+        lines
     }
 
-    /// The top row of a pane of `height` from which its `lines` are just seen to their end.
-    pub fn note(&self, pane: usize, lines: usize, height: u16) -> usize {
+    pub fn forget(&mut self) {
+        self.lines.get_mut().clear();
+        self.marked.get_mut().clear();
+    }
+
+    /// The top row of a pane `width` and `height` large from which its `lines` are just seen to their end.
+    pub fn note(&self, pane: usize, lines: usize, (width, height): (u16, u16)) -> usize {
+        self.width.set(width);
         let last = lines.saturating_sub(usize::from(height));
         let mut tops = self.last_tops.get();
         if let Some(top) = tops.get_mut(pane) {
@@ -53,6 +77,11 @@ impl Columns {
 
     pub fn last_top(&self, pane: usize) -> usize {
         self.last_tops.get().get(pane).copied().unwrap_or(0)
+    }
+
+    /// Columns of a pane's text.
+    pub fn width(&self) -> u16 {
+        self.width.get().max(1)
     }
 
     /// Rows of a pane.

@@ -1,5 +1,6 @@
 //! A verdict in the making: what was decided on the texts in the panes and is not on record yet.
 
+use crate::config::Temperature;
 use crate::review::verdict::{ArmName, Outcome, Reading, Score, Scores, Shown, Verdict};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -72,7 +73,7 @@ impl Draft {
     }
 
     /// For the record; `None` while no outcome is decided. `was_blind`: whether the names were hidden all along.
-    pub fn reading(&self, prompt: &str, seed: u64, was_blind: bool) -> Option<Reading> {
+    pub fn reading(&self, prompt: &str, temperature: Temperature, seed: u64, was_blind: bool) -> Option<Reading> {
         let outcome = self.outcome.clone()?;
         let blind = match &self.corrects {
             // Words and scores may be mended afterwards; another outcome was decided with the names known.
@@ -81,6 +82,7 @@ impl Draft {
         };
         Some(Reading {
             prompt: prompt.to_owned(),
+            temperature: Some(temperature),
             seed,
             shown: self.shown.clone(),
             blind,

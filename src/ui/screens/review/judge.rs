@@ -18,6 +18,14 @@ impl Review {
             Action::Tie => self.decide(shared, |draft, _| draft.outcome = Some(Outcome::Tie)),
             Action::AllBad if matches!(self.mode, Mode::Rating(_)) => vec![Effect::say("scores go from 1 to 5")],
             Action::AllBad => self.decide(shared, |draft, _| draft.outcome = Some(Outcome::AllBad)),
+            Action::Rank => self.begin_ranking(shared),
+            Action::Place1 => self.place_next(0, shared),
+            Action::Place2 => self.place_next(1, shared),
+            Action::Place3 => self.place_next(2, shared),
+            Action::Place4 => self.place_next(3, shared),
+            Action::Alike => self.place_alike(),
+            Action::DeleteBack => self.take_place_back(),
+            Action::Accept => self.take_ranking(shared),
             Action::ScoreArms => self.begin_rating(shared),
             Action::Score1 => self.score(1, shared),
             Action::Score2 => self.score(2, shared),
@@ -79,11 +87,13 @@ impl Review {
         self.drafts.retain(|_, draft| !draft.is_empty());
         let decided: Vec<Place> = self.drafts.iter().filter(|(_, draft)| draft.outcome.is_some()).map(|(place, _)| place.clone()).collect();
         let mut effects: Vec<Effect> = decided.into_iter().flat_map(|place| self.put_on_record(&place)).collect();
-        if let Some((id, at)) = self.drafts.keys().next().cloned() {
+        if let Some((id, temperature, at)) = self.drafts.keys().next().cloned() {
             // It cannot be recorded without an outcome: take her there.
             let prompt = self.prompts().position(|prompt| prompt.id == id);
             self.go_to(prompt.unwrap_or(self.cursor));
             self.at = at;
+            self.temperature = Some(temperature);
+            self.across = None;
             effects.push(Effect::Show(crate::ui::message::Tab::Review));
             effects.push(Effect::warn(self.undecided(shared)));
         }
@@ -91,10 +101,13 @@ impl Review {
     }
 
     /// What is decided so far on the texts in the panes, or why nothing can be decided.
-    fn draft_here(&self, shared: &Shared) -> Result<(Place, Draft), String> {
+    pub(super) fn draft_here(&self, shared: &Shared) -> Result<(Place, Draft), String> {
         let (Some(shelf), Some(place), Some(spread)) = (&self.shelf, self.place(), self.spread(shared)) else {
             return Err("there is nothing to judge yet".into());
         };
+        if let Some(why) = self.not_judged(shared) {
+            return Err(why);
+        }
         let shown = spread.shown(shelf);
         if shown.is_empty() {
             return Err(format!("there is no text to judge yet; {} draws samples", key(&shared.keymap, Action::Generate)));
@@ -108,7 +121,7 @@ impl Review {
     }
 
     /// Changes the draft; `change` is told which arm has the focus.
-    fn decide(&mut self, shared: &Shared, change: impl FnOnce(&mut Draft, ArmName)) -> Vec<Effect> {
+    pub(super) fn decide(&mut self, shared: &Shared, change: impl FnOnce(&mut Draft, ArmName)) -> Vec<Effect> {
         match self.draft_here(shared) {
             Err(why) => vec![Effect::warn(why)],
             Ok((place, mut draft)) => {
@@ -163,12 +176,12 @@ impl Review {
     fn pick(&mut self, shared: &Shared) -> Vec<Effect> {
         let (Some(shelf), Some(prompt), Some(spread)) = (&self.shelf, self.prompt(), self.spread(shared)) else { return vec![] };
         let pane = self.pane.min(spread.panes.len().saturating_sub(1));
-        let Some(arm) = spread.panes.get(pane).map(|pane| &shelf.arms[pane.arm].name) else { return vec![] };
-        let Some(shown) = spread.shown(shelf).into_iter().find(|shown| shown.arm == *arm) else {
+        let Some(pane) = spread.panes.get(pane) else { return vec![] };
+        let Some(shown) = pane.shown(shelf) else {
             return vec![Effect::warn("there is no text in this pane to pick")];
         };
-        let text = format!("picked sample {} of {}", shown.sample + 1, spread.panes[pane].title);
-        let pick = Box::new(Pick { time: now(), prompt: prompt.id.clone(), shown });
+        let text = format!("picked sample {} of {}", shown.sample + 1, pane.title);
+        let pick = Box::new(Pick { time: now(), prompt: prompt.id.clone(), temperature: Some(pane.temperature), shown });
         vec![Effect::task(Task::Pick { pick, runs: shelf.run_names() }), Effect::say(text)]
     }
 
@@ -186,7 +199,7 @@ impl Review {
     fn put_on_record(&mut self, place: &Place) -> Vec<Effect> {
         let (Some(shelf), Some(draft)) = (&self.shelf, self.drafts.get(place)) else { return vec![] };
         let was_blind = self.wants_blind && !self.seen.contains(place);
-        let Some(reading) = draft.reading(&place.0, shelf.seed, was_blind) else { return vec![] };
+        let Some(reading) = draft.reading(&place.0, place.1, shelf.seed, was_blind) else { return vec![] };
         let verdict = Box::new(Verdict::new(reading, now()));
         let effect = Effect::task(Task::Judge { verdict, runs: shelf.run_names() });
         if let Some((place, draft)) = self.drafts.remove_entry(place) {
@@ -202,8 +215,9 @@ impl Review {
             At::Picks => "picks",
         };
         format!(
-            "which of these {what} is best? {} marks the pane, {} is a tie, {} all bad",
+            "which of these {what} is best? {} marks the pane, {} ranks them all, {} is a tie, {} all bad",
             key(Action::Best),
+            key(Action::Rank),
             key(Action::Tie),
             key(Action::AllBad)
         )

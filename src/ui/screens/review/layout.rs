@@ -18,7 +18,8 @@ pub struct Wanted {
     pub pane: usize,
     pub is_zoomed: bool,
     pub is_list_focused: bool,
-    pub is_rating: bool,
+    /// Lines that what stands below the panes needs; `None` where a few will do.
+    pub foot: Option<u16>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,10 +55,11 @@ impl Areas {
             false => (None, area),
         };
         let is_low = area.height < 20;
-        let foot = match (wanted.is_rating, is_low) {
-            (true, _) => 7,
-            (false, true) => 2,
-            (false, false) => 4,
+        let foot = match (wanted.foot, is_low) {
+            // The panes keep the better part.
+            (Some(lines), _) => lines.min((area.height / 3).max(7)),
+            (None, true) => 2,
+            (None, false) => 4,
         };
         let head = if is_low { 2 } else { 4 };
         let [head, body, foot] = Layout::vertical([Constraint::Length(head), Constraint::Fill(1), Constraint::Length(foot)]).areas(texts);
@@ -92,7 +94,7 @@ mod tests {
     #[test]
     fn panes_stand_as_the_width_allows() {
         let check = |width: u16, panes: usize, expected: (bool, usize, usize)| {
-            let wanted = Wanted { panes, pane: 0, is_zoomed: false, is_list_focused: false, is_rating: false };
+            let wanted = Wanted { panes, pane: 0, is_zoomed: false, is_list_focused: false, foot: None };
             let areas = Areas::new(Rect::new(0, 1, width, 40), wanted);
             let mut rows: Vec<u16> = areas.panes.iter().map(|(_, pane)| pane.y).collect();
             rows.dedup();
@@ -112,8 +114,13 @@ mod tests {
     fn nothing_stands_outside() {
         for (width, height) in (40..300).step_by(13).flat_map(|w| (10..100).step_by(9).map(move |h| (w, h))) {
             for bits in 0..40_usize {
-                let wanted =
-                    Wanted { panes: bits % 5, pane: 0, is_zoomed: bits & 8 > 0, is_list_focused: bits & 16 > 0, is_rating: bits & 32 > 0 };
+                let wanted = Wanted {
+                    panes: bits % 5,
+                    pane: 0,
+                    is_zoomed: bits & 8 > 0,
+                    is_list_focused: bits & 16 > 0,
+                    foot: (bits & 32 > 0).then_some(10),
+                };
                 let area = Rect::new(0, 1, width, height);
                 let areas = Areas::new(area, wanted);
                 let all = areas.panes.iter().map(|(_, rect)| *rect).chain(areas.list).chain([areas.head, areas.foot]);

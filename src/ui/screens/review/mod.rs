@@ -3,12 +3,16 @@
 mod asking;
 mod columns;
 mod draft;
+mod heat;
 mod judge;
 mod layout;
+mod marked;
 mod moving;
+mod ranking;
 mod shelf;
 mod spread;
 mod tasks;
+mod temperatures;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,21 +23,25 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 
+use crate::config::Temperature;
 use crate::ui::keys::{Action, Chord, Context, Keymap};
-use crate::ui::message::{Effect, Open};
+use crate::ui::message::{Effect, Io, Open};
 use crate::ui::screen::{Screen, Shared};
-use crate::ui::widgets::LineInput;
+use crate::ui::widgets::{LineInput, TextInput};
 use crate::ui::work::News;
 use columns::Columns;
 use draft::Draft;
+use heat::Heat;
 use layout::{Areas, Wanted};
+use marked::Marked;
+use ranking::Ranking;
 use shelf::{Prompt, Shelf};
-use spread::{At, Content, Spread};
+use spread::{Across, At, Content, Spread};
 
 pub use tasks::{Done, Task};
 
-/// A prompt and what was read of it.
-type Place = (String, At);
+/// A prompt, the temperature of its samples, and which of them were read.
+type Place = (String, Temperature, At);
 
 #[derive(Debug)]
 pub struct Review {
@@ -52,6 +60,14 @@ pub struct Review {
     /// The pane that keys are about, whether or not it has the focus.
     pane: usize,
     at: At,
+    /// Asked for in place of the usual one.
+    temperature: Option<Temperature>,
+    /// The arm that is read at several temperatures, where that is looked at.
+    across: Option<Across>,
+    /// The heat map that stands before the panes, where it is looked at.
+    heat: Option<Heat>,
+    /// Of what was last asked to be scored.
+    last_ticket: u64,
     wants_blind: bool,
     /// What was read with the names beside it before a verdict.
     seen: BTreeSet<Place>,
@@ -64,6 +80,7 @@ pub struct Review {
     /// The first row of each pane, as asked for; `columns` knows how far there is text.
     tops: [usize; 4],
     columns: Columns,
+    marked: Marked,
     /// When the first token came of what is being drawn, and how many came a second.
     pace: Option<(Instant, f64)>,
 }
@@ -79,8 +96,11 @@ enum Mode {
     Reading,
     /// The dimension under the cursor.
     Rating(usize),
+    Ranking(Ranking),
+    /// The list of what is marked in the pane, and the line under the cursor.
+    Marks(usize),
     Comment(LineInput),
-    Prompt(LineInput),
+    Prompt(Box<TextInput>),
 }
 
 impl Default for Review {
@@ -96,6 +116,10 @@ impl Default for Review {
             focus: Focus::Prompts,
             pane: 0,
             at: At::Sample(0),
+            temperature: None,
+            across: None,
+            heat: None,
+            last_ticket: 0,
             wants_blind: true,
             seen: BTreeSet::new(),
             drafts: BTreeMap::new(),
@@ -105,6 +129,7 @@ impl Default for Review {
             scrolls_together: true,
             tops: [0; 4],
             columns: Columns::default(),
+            marked: Marked::default(),
             pace: None,
         }
     }
@@ -113,31 +138,49 @@ impl Default for Review {
 impl Screen for Review {
     fn contexts(&self) -> Vec<Context> {
         match self.mode {
+            Mode::Reading if self.heat.is_some() => vec![Context::Heat, Context::List],
             Mode::Reading => vec![Context::Review, Context::List],
             Mode::Rating(_) => vec![Context::Rate, Context::Review, Context::List],
-            Mode::Comment(_) | Mode::Prompt(_) => vec![Context::Line],
+            Mode::Ranking(_) => vec![Context::Rank, Context::Review, Context::List],
+            Mode::Marks(_) => vec![Context::Marks, Context::List],
+            Mode::Comment(_) => vec![Context::Line],
+            Mode::Prompt(_) => vec![Context::Ask, Context::Edit],
         }
     }
 
     fn act(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
         let effects = match self.mode {
-            Mode::Comment(_) | Mode::Prompt(_) => self.act_on_line(action, shared),
-            Mode::Rating(_) | Mode::Reading => self.act_on_texts(action, shared),
+            Mode::Comment(_) => self.act_on_line(action, shared),
+            Mode::Prompt(_) => self.act_on_prompt(action, shared),
+            Mode::Marks(cursor) if !matches!(action, Action::NextPane | Action::PreviousPane) => self.act_on_marks(cursor, action, shared),
+            Mode::Reading if self.heat.is_some() => self.act_on_heat(action, shared),
+            Mode::Marks(_) | Mode::Ranking(_) | Mode::Rating(_) | Mode::Reading => self.act_on_texts(action, shared),
         };
         self.note_what_is_seen(shared);
         effects
     }
 
     fn on_key(&mut self, chord: Chord, _shared: &Shared) -> Vec<Effect> {
-        if let Mode::Comment(line) | Mode::Prompt(line) = &mut self.mode {
-            line.on_key(chord);
+        match &mut self.mode {
+            Mode::Comment(line) => _ = line.on_key(chord),
+            Mode::Prompt(text) => text.on_key(chord),
+            _ => {}
         }
         vec![]
     }
 
     fn on_paste(&mut self, text: &str, _shared: &Shared) -> Vec<Effect> {
-        if let Mode::Comment(line) | Mode::Prompt(line) = &mut self.mode {
-            line.insert(text);
+        match &mut self.mode {
+            Mode::Comment(line) => line.insert(text),
+            Mode::Prompt(prompt) => prompt.paste(text),
+            _ => {}
+        }
+        vec![]
+    }
+
+    fn on_edited(&mut self, text: &str, _shared: &Shared) -> Vec<Effect> {
+        if let Mode::Prompt(prompt) = &mut self.mode {
+            prompt.replace(text.trim_end());
         }
         vec![]
     }
@@ -145,6 +188,13 @@ impl Screen for Review {
     fn on_mouse(&mut self, mouse: MouseEvent, area: Rect, shared: &Shared) -> Vec<Effect> {
         if matches!(self.mode, Mode::Comment(_) | Mode::Prompt(_)) {
             return vec![];
+        }
+        if self.heat.is_some() {
+            return match mouse.kind {
+                MouseEventKind::ScrollUp => self.act_on_heat(Action::Up, shared),
+                MouseEventKind::ScrollDown => self.act_on_heat(Action::Down, shared),
+                _ => vec![],
+            };
         }
         let areas = self.areas(area, shared);
         let at = Position::new(mouse.column, mouse.row);
@@ -178,6 +228,9 @@ impl Screen for Review {
         self.shelf = None;
         self.mode = Mode::Reading;
         self.at = At::Sample(0);
+        self.temperature = None;
+        self.across = None;
+        self.heat = None;
         self.read_disk()
     }
 
@@ -187,6 +240,7 @@ impl Screen for Review {
             Done::Read(read) => self.on_read(read),
             Done::Judged { verdict, verdicts } => self.on_judged(verdict, verdicts),
             Done::Picked(verdicts) => self.on_picked(verdicts),
+            Done::Scoring { ticket, ready } => self.on_score_ready(*ticket, ready),
         };
         self.note_what_is_seen(shared);
         effects
@@ -201,6 +255,7 @@ impl Screen for Review {
                 self.note_what_is_seen(shared);
             }
             News::Reading => self.keep_pace(shared),
+            News::Scored { ticket, text } => self.on_scored(*ticket, text),
             News::ReadingEnded { order, error } => {
                 self.pace = None;
                 let is_ours = self.shelf.as_ref().is_some_and(|shelf| shelf.runs.iter().any(|run| run.folder == order.run));
@@ -210,7 +265,7 @@ impl Screen for Review {
             }
             // A new result: of the latest runs, another may be the latest now.
             News::TrainingEnded if self.shelf.is_some() || self.error.is_some() => return self.read_disk(),
-            News::TrainingEnded | News::Training | News::Queue => {}
+            News::TrainingEnded | News::Training | News::Queue | News::Scoring => {}
         }
         vec![]
     }
@@ -244,11 +299,14 @@ impl Review {
 
     fn spread<'a>(&'a self, shared: &Shared) -> Option<Spread<'a>> {
         let (shelf, prompt) = (self.shelf.as_ref()?, self.prompt()?);
-        Some(Spread::new(shelf, prompt, self.at, self.wants_blind, &shared.work))
+        Some(match &self.across {
+            Some(across) => Spread::across(shelf, prompt, across, self.at, &self.side_by_side(shelf, prompt), &shared.work),
+            None => Spread::new(shelf, prompt, self.view_of(shelf), &shared.work),
+        })
     }
 
     fn place(&self) -> Option<Place> {
-        Some((self.prompt()?.id.clone(), self.at))
+        Some((self.prompt()?.id.clone(), self.temperature(self.shelf.as_ref()?), self.at))
     }
 
     fn areas(&self, area: Rect, shared: &Shared) -> Areas {
@@ -262,7 +320,11 @@ impl Review {
             pane: self.pane.min(panes.saturating_sub(1)),
             is_zoomed: self.is_zoomed,
             is_list_focused: self.focus == Focus::Prompts,
-            is_rating: matches!(self.mode, Mode::Rating(_)),
+            foot: match self.mode {
+                Mode::Rating(_) => Some(7),
+                Mode::Marks(_) | Mode::Prompt(_) => Some(10),
+                Mode::Ranking(_) | Mode::Comment(_) | Mode::Reading => None,
+            },
         }
     }
 
@@ -273,6 +335,10 @@ impl Review {
             Action::PreviousSample => self.walk(-1, shared),
             Action::NextSample => self.walk(1, shared),
             Action::ComparePicks => return self.compare_picks(shared),
+            Action::HeatMap => return self.toggle_heat(shared),
+            Action::Temperatures => return self.toggle_across(shared),
+            Action::PreviousTemperature => return self.walk_temperatures(-1, shared),
+            Action::NextTemperature => return self.walk_temperatures(1, shared),
             Action::Zoom => self.is_zoomed = !self.is_zoomed,
             Action::ScrollTogether => {
                 self.scrolls_together = !self.scrolls_together;
@@ -288,7 +354,8 @@ impl Review {
             }
             Action::Generate => return self.generate(shared),
             Action::StopGenerating if shared.work.reading().is_some() => return vec![Effect::StopReading],
-            Action::FreePrompt => self.mode = Mode::Prompt(LineInput::default()),
+            Action::FreePrompt => self.mode = Mode::Prompt(Box::new(TextInput::new(""))),
+            Action::Marks => return self.list_marks(shared),
             Action::OpenDiff => return self.open_diff(shared),
             Action::Reload => return self.read_disk(),
             Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::First | Action::Last => self.motion(action, shared),
@@ -303,8 +370,27 @@ impl Review {
         }
         match (std::mem::replace(&mut self.mode, Mode::Reading), action) {
             (Mode::Comment(line), Action::Accept) => self.comment(line.text(), shared),
-            (Mode::Prompt(line), Action::Accept) if !line.text().trim().is_empty() => self.ask(line.text().trim(), shared),
             _ => vec![],
+        }
+    }
+
+    fn act_on_prompt(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
+        let Mode::Prompt(prompt) = &mut self.mode else { return vec![] };
+        match action {
+            Action::Accept => {
+                let text = prompt.text();
+                self.mode = Mode::Reading;
+                if text.trim().is_empty() { vec![] } else { self.ask(text.trim(), shared) }
+            }
+            Action::Cancel => {
+                self.mode = Mode::Reading;
+                vec![]
+            }
+            Action::ExternalEditor => vec![Effect::Do(Io::Edit { text: prompt.text(), extension: "md" })],
+            action => {
+                prompt.act(action, &shared.clipboard);
+                vec![]
+            }
         }
     }
 
@@ -343,16 +429,23 @@ impl Review {
         let at = shelf.prompts.iter().position(|prompt| Some(&prompt.id) == under_cursor.as_ref());
         self.cursor = at.unwrap_or(0);
         self.columns.forget();
+        self.marked.forget();
+        self.across = None;
+        self.heat = None;
         self.error = None;
         self.shelf = Some(shelf);
     }
 
     /// Remembers what lies open without a verdict: a verdict on it is no blind one any more.
     fn note_what_is_seen(&mut self, shared: &Shared) {
-        let is_open = self.spread(shared).is_some_and(|spread| {
-            let has_text = spread.panes.iter().any(|pane| pane.content != Content::Missing);
-            !spread.is_hidden && spread.verdict.is_none() && has_text
-        });
+        let Some(spread) = self.spread(shared) else { return };
+        if spread.is_across {
+            let seen = self.seen_across(&spread);
+            self.seen.extend(seen);
+            return;
+        }
+        let has_text = spread.panes.iter().any(|pane| pane.content != Content::Missing);
+        let is_open = !spread.is_hidden && spread.verdict.is_none() && has_text;
         if is_open && let Some(place) = self.place() {
             self.seen.insert(place);
         }

@@ -2,6 +2,7 @@
 
 use super::spread::{At, is_ordered};
 use super::{Focus, Mode, Review, key};
+use crate::config::Temperature;
 use crate::review::verdict::asked;
 use crate::ui::keys::Action;
 use crate::ui::message::Effect;
@@ -47,7 +48,8 @@ impl Review {
     pub(super) fn move_focus(&mut self, by: isize, shared: &Shared) {
         let panes = self.spread(shared).map_or(0, |spread| spread.panes.len()) as isize;
         // The list stands before the first pane; while scoring or zoomed in there are only panes.
-        let first = if matches!(self.mode, Mode::Rating(_)) || self.is_zoomed { 0 } else { -1 };
+        let is_of_panes = matches!(self.mode, Mode::Rating(_) | Mode::Ranking(_) | Mode::Marks(_));
+        let first = if is_of_panes || self.is_zoomed { 0 } else { -1 };
         let now = if self.focus == Focus::Prompts { -1 } else { self.pane as isize };
         let count = panes - first;
         if count <= 0 {
@@ -57,6 +59,9 @@ impl Review {
             -1 => self.focus = Focus::Prompts,
             pane => (self.focus, self.pane) = (Focus::Panes, pane as usize),
         }
+        if let Mode::Marks(cursor) = &mut self.mode {
+            *cursor = 0;
+        }
     }
 
     pub(super) fn go_to(&mut self, prompt: usize) {
@@ -64,8 +69,9 @@ impl Review {
         if to != self.cursor {
             self.cursor = to;
             self.at = At::Sample(0);
+            self.across = None;
             self.tops = [0; 4];
-            if matches!(self.mode, Mode::Rating(_)) {
+            if matches!(self.mode, Mode::Rating(_) | Mode::Ranking(_) | Mode::Marks(_)) {
                 self.mode = Mode::Reading;
             }
         }
@@ -73,16 +79,26 @@ impl Review {
 
     pub(super) fn walk(&mut self, by: isize, shared: &Shared) {
         let Some((shelf, prompt)) = self.shelf.as_ref().zip(self.prompt()) else { return };
-        let is_ordered = (0..shelf.runs.len()).any(|run| is_ordered(shelf, prompt, run, &shared.work));
-        let count = if is_ordered { prompt.samples().max(shelf.samples) } else { prompt.samples() };
+        let temperatures = match self.across {
+            Some(_) => self.side_by_side(shelf, prompt),
+            None => vec![self.temperature(shelf)],
+        };
+        let of = |&temperature: &Temperature| {
+            let is_ordered = (0..shelf.runs.len()).any(|run| is_ordered(shelf, prompt, run, temperature, &shared.work));
+            let drawn = prompt.samples(temperature);
+            if is_ordered { drawn.max(shelf.samples) } else { drawn }
+        };
+        let count = temperatures.iter().map(of).max().unwrap_or(0);
         let last = count.saturating_sub(1);
         self.at = match self.at {
             At::Sample(sample) => At::Sample(sample.saturating_add_signed(by).min(last)),
             At::Picks => At::Sample(0),
         };
         self.tops = [0; 4];
-        if let Mode::Rating(dimension) = &mut self.mode {
-            *dimension = 0;
+        match &mut self.mode {
+            Mode::Rating(dimension) => *dimension = 0,
+            Mode::Ranking(_) => self.mode = Mode::Reading,
+            _ => {}
         }
     }
 

@@ -1,13 +1,15 @@
 //! What there is to read: the runs with their arms, the prompts, every sample, and the verdicts so far.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
-use crate::config::{Rubric, Workspace};
+use crate::config::{Rubric, Temperature, Workspace};
 use crate::pairs::{self, Tier};
+use crate::review::marks::Trained;
 use crate::review::verdict::{self, ArmName, Verdicts};
 use crate::run::Run;
 use crate::run::checkpoint::Checkpoints;
@@ -32,6 +34,10 @@ pub struct Shelf {
     pub seed: u64,
     /// Samples that are drawn of each prompt and arm.
     pub samples: usize,
+    /// At which samples are drawn and read unless another temperature is asked for.
+    pub temperature: Temperature,
+    /// Those that `sampling.yaml` wants read side by side.
+    pub compared: Vec<Temperature>,
     /// What could not be read, in words.
     pub problems: Vec<String>,
 }
@@ -47,6 +53,8 @@ pub struct ReadRun {
     pub takes_long: bool,
     /// What is drawn now is drawn with this.
     pub sampling: Sampling,
+    /// What it was trained on, to find what its arms copied.
+    pub trained: Arc<Trained>,
 }
 
 #[derive(Debug, Clone)]
@@ -80,14 +88,20 @@ pub struct Prompt {
     pub long: bool,
     /// What the writer made of it, where it is a rough draft of hers.
     pub finished: Option<String>,
-    /// By arm, then by the sample's number.
-    pub texts: Vec<BTreeMap<usize, Text>>,
+    /// What the writer answered, where it is one of her pairs.
+    pub response: Option<String>,
+    /// By arm, then by temperature and the sample's number.
+    pub texts: Vec<Texts>,
 }
+
+/// The samples of one prompt and arm.
+pub type Texts = BTreeMap<(Temperature, usize), Text>;
 
 /// A whole sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
     pub text: String,
+    pub ids: Vec<u32>,
     pub finish: Finish,
     /// Whether drawing it again would give the same: same settings, same seed.
     pub is_current: bool,
@@ -106,6 +120,8 @@ impl Shelf {
             rubric: workspace.rubric()?,
             seed: settings.seed,
             samples: settings.samples,
+            temperature: settings.temperature.into(),
+            compared: settings.temperatures.clone(),
             problems: vec![],
         };
         let mut runs = match wanted.is_empty() {
@@ -116,8 +132,9 @@ impl Shelf {
             shelf.problems.push(format!("{} runs were asked for; the first {MOST_RUNS} are shown", runs.len()));
             runs.truncate(MOST_RUNS);
         }
+        let (pairs, _) = pairs::load(&workspace.pairs());
         for run in &runs {
-            shelf.add_run(workspace, run, &settings)?;
+            shelf.add_run(workspace, run, &settings, &pairs)?;
         }
         shelf.title_arms();
         shelf.add_prompts(workspace, &runs);
@@ -136,6 +153,13 @@ impl Shelf {
 
     pub fn arm_of(&self, name: &ArmName) -> Option<usize> {
         self.arms.iter().position(|arm| arm.name == *name)
+    }
+
+    /// The temperatures at which a prompt can be read, the lowest first: those to compare, the usual one, those it was drawn at.
+    pub fn temperatures(&self, prompt: &Prompt) -> Vec<Temperature> {
+        let drawn = prompt.texts.iter().flat_map(|texts| texts.keys().map(|(temperature, _)| *temperature));
+        let all: BTreeSet<Temperature> = self.compared.iter().copied().chain([self.temperature]).chain(drawn).collect();
+        all.into_iter().collect()
     }
 
     /// Whether a prompt is put to a run at all.
@@ -158,11 +182,11 @@ impl Shelf {
         }
         let text = Text::of(output, run, self.seed);
         if let Some(prompt) = self.prompts.iter_mut().find(|prompt| prompt.id == output.prompt) {
-            prompt.texts[at].insert(output.sample, text);
+            prompt.texts[at].insert((output.sampling.temperature.into(), output.sample), text);
         }
     }
 
-    fn add_run(&mut self, workspace: &Workspace, run: &Run, settings: &crate::config::Sampling) -> Result<()> {
+    fn add_run(&mut self, workspace: &Workspace, run: &Run, settings: &crate::config::Sampling, pairs: &[pairs::Pair]) -> Result<()> {
         let config = &run.manifest.config;
         let revision = run.manifest.model.commit.as_ref().unwrap_or(&run.manifest.model.revision);
         let shape = find_shape(workspace.root(), &config.model, revision);
@@ -180,7 +204,13 @@ impl Shelf {
             let Some(name) = ArmName::new(&name, &title) else { bail!("{}: not the folder of a run", run.folder.display()) };
             self.arms.push(Arm { name, run: self.runs.len(), arm, title });
         }
+        let (trained, gone) = Trained::on(&run.manifest.data.train, pairs);
+        if gone > 0 {
+            self.problems
+                .push(format!("{name}: {gone} of its training pairs are no longer there; what was copied from them is not marked"));
+        }
         self.runs.push(ReadRun {
+            trained: Arc::new(trained),
             step: Checkpoints::of(&run.folder).result().ok().map(|checkpoint| checkpoint.step),
             takes_long: shape.is_ok_and(|shape| shape.context >= LONG_PIECE),
             sampling: sampling_for(settings, &config.short_name()),
@@ -215,6 +245,7 @@ impl Shelf {
                 text: canary.prompt,
                 long: canary.long,
                 finished: None,
+                response: None,
                 texts: vec![],
             })),
         }
@@ -250,6 +281,7 @@ impl Prompt {
             text: text.to_owned(),
             long: false,
             finished: None,
+            response: None,
             texts: vec![],
         }
     }
@@ -268,22 +300,30 @@ impl Prompt {
             about: about.into(),
             text: pair.prompt,
             long: matches!(pair.tier, Tier::Draft | Tier::Topic),
-            finished: (pair.tier == Tier::Draft).then_some(pair.response),
+            finished: (pair.tier == Tier::Draft).then(|| pair.response.clone()),
+            response: Some(pair.response),
             texts: vec![],
         }
     }
 
-    /// How many samples there are of the arm that has most of them.
-    pub fn samples(&self) -> usize {
-        let last = |texts: &BTreeMap<usize, Text>| texts.last_key_value().map_or(0, |(sample, _)| sample + 1);
-        self.texts.iter().map(last).max().unwrap_or(0)
+    /// How many samples there are at a temperature, of the arm that has most of them.
+    pub fn samples(&self, temperature: Temperature) -> usize {
+        let at =
+            |texts: &Texts| texts.range((temperature, 0)..=(temperature, usize::MAX)).next_back().map_or(0, |((_, sample), _)| sample + 1);
+        self.texts.iter().map(at).max().unwrap_or(0)
+    }
+
+    pub fn text(&self, arm: usize, temperature: Temperature, sample: usize) -> Option<&Text> {
+        self.texts.get(arm)?.get(&(temperature, sample))
     }
 }
 
 impl Text {
     fn of(output: &Output, run: &ReadRun, seed: u64) -> Text {
-        let is_current = output.sampling == run.sampling && output.seed == seed.wrapping_add(output.sample as u64);
-        Text { text: output.text.clone(), finish: output.finish, is_current }
+        // The temperature is not asked: samples of another one are others.
+        let wanted = Sampling { temperature: output.sampling.temperature, ..run.sampling };
+        let is_current = output.sampling == wanted && output.seed == seed.wrapping_add(output.sample as u64);
+        Text { text: output.text.clone(), ids: output.ids.clone(), finish: output.finish, is_current }
     }
 }
 
@@ -303,12 +343,12 @@ fn latest(workspace: &Workspace) -> Result<Vec<Run>> {
     Ok(found)
 }
 
-/// The samples of the run's result: of those with the same number the one drawn last.
-pub(super) fn texts(prompt: &Prompt, arm: &Arm, run: &ReadRun, seed: u64, problems: &mut Vec<String>) -> BTreeMap<usize, Text> {
+/// The samples of the run's result: of those with the same temperature and number the one drawn last.
+pub(super) fn texts(prompt: &Prompt, arm: &Arm, run: &ReadRun, seed: u64, problems: &mut Vec<String>) -> Texts {
     match outputs::read(&run.folder, &prompt.id, arm.name.arm()) {
         Ok(outputs) => (outputs.iter())
             .filter(|output| Some(output.checkpoint) == run.step && output.prompt_text == prompt.text)
-            .map(|output| (output.sample, Text::of(output, run, seed)))
+            .map(|output| ((output.sampling.temperature.into(), output.sample), Text::of(output, run, seed)))
             .collect(),
         Err(error) => {
             problems.push(format!("{error:#}"));

@@ -4,9 +4,10 @@ use std::cmp::min;
 use std::collections::BTreeSet;
 
 use super::shelf::{Prompt, Shelf, Text};
+use crate::config::Temperature;
 use crate::review::blind::Panes;
 use crate::review::verdict::{ArmName, Shown, Verdict};
-use crate::ui::work::{Order, Work};
+use crate::ui::work::{Order, ReadOrder, Work};
 
 /// Which sample of each arm is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,12 +28,22 @@ impl At {
     }
 }
 
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct View {
+    pub at: At,
+    pub temperature: Temperature,
+    pub wants_blind: bool,
+}
+
 /// The panes of one prompt.
 #[derive(Debug)]
 pub struct Spread<'a> {
     pub panes: Vec<Pane<'a>>,
     /// Whether the arms' names are hidden.
     pub is_hidden: bool,
+    /// Whether the panes are one arm at its temperatures, which are read and never judged against one another.
+    pub is_across: bool,
     /// The verdict on just these texts.
     pub verdict: Option<&'a Verdict>,
     /// Arms that are not among the panes.
@@ -44,6 +55,7 @@ pub struct Pane<'a> {
     pub title: String,
     /// Position among the shelf's arms.
     pub arm: usize,
+    pub temperature: Temperature,
     /// Which of the arm's samples; `None` where nothing was picked.
     pub sample: Option<usize>,
     pub is_picked: bool,
@@ -58,27 +70,62 @@ pub enum Content<'a> {
     Missing,
 }
 
-impl<'a> Spread<'a> {
-    pub fn new(shelf: &'a Shelf, prompt: &'a Prompt, at: At, wants_blind: bool, work: &Work) -> Spread<'a> {
-        let pick = |arm: usize| shelf.verdicts.picks.get(&(prompt.id.clone(), shelf.arms[arm].name.clone()));
-        let whole = |arm: usize, sample: usize| prompt.texts.get(arm).and_then(|texts| texts.get(&sample));
-        // A picked sample that was drawn anew since is not the one that was picked.
-        let picked = |arm: usize| pick(arm).filter(|pick| whole(arm, pick.shown.sample).is_some_and(|text| pick.shown.is(&text.text)));
-        let sample_of = |arm: usize| match at {
+impl Pane<'_> {
+    /// The text in it, for the record.
+    pub fn shown(&self, shelf: &Shelf) -> Option<Shown> {
+        match (&self.content, self.sample) {
+            (Content::Whole(text), Some(sample)) => Some(Shown::new(shelf.arms[self.arm].name.clone(), sample, &text.text)),
+            _ => None,
+        }
+    }
+}
+
+/// What lies on the shelf for one prompt.
+struct Lying<'a, 'w> {
+    shelf: &'a Shelf,
+    prompt: &'a Prompt,
+    work: &'w Work,
+}
+
+impl<'a> Lying<'a, '_> {
+    /// The sample that was picked. One that was drawn anew since is not the one that was picked.
+    fn picked(&self, arm: usize, temperature: Temperature) -> Option<usize> {
+        let Shelf { verdicts, arms, temperature: usual, .. } = self.shelf;
+        let pick = verdicts.pick(&self.prompt.id, &arms[arm].name, temperature, *usual)?;
+        self.prompt.text(arm, temperature, pick.shown.sample).filter(|text| pick.shown.is(&text.text)).map(|_| pick.shown.sample)
+    }
+
+    fn sample(&self, arm: usize, temperature: Temperature, at: At) -> Option<usize> {
+        match at {
             At::Sample(sample) => Some(sample),
-            At::Picks => picked(arm).map(|pick| pick.shown.sample),
-        };
-        let content = |arm: usize| {
-            let Some(sample) = sample_of(arm) else { return Content::Missing };
-            match whole(arm, sample) {
-                Some(text) => Content::Whole(text),
-                None => written(shelf, prompt, arm, sample, work).map_or(Content::Missing, Content::Written),
-            }
-        };
-        let contents: Vec<Content> = (0..shelf.arms.len()).map(content).collect();
+            At::Picks => self.picked(arm, temperature),
+        }
+    }
+
+    fn content(&self, arm: usize, temperature: Temperature, at: At) -> Content<'a> {
+        let Some(sample) = self.sample(arm, temperature, at) else { return Content::Missing };
+        match self.prompt.text(arm, temperature, sample) {
+            Some(text) => Content::Whole(text),
+            None => written(self.shelf, self.prompt, arm, temperature, sample, self.work).map_or(Content::Missing, Content::Written),
+        }
+    }
+
+    fn pane(&self, title: String, arm: usize, temperature: Temperature, at: At, content: Content<'a>) -> Pane<'a> {
+        let sample = self.sample(arm, temperature, at);
+        let is_picked = sample.is_some() && self.picked(arm, temperature) == sample;
+        Pane { title, arm, temperature, sample, is_picked, content }
+    }
+}
+
+impl<'a> Spread<'a> {
+    /// Every arm at one temperature.
+    pub fn new(shelf: &'a Shelf, prompt: &'a Prompt, view: View, work: &Work) -> Spread<'a> {
+        let View { at, temperature, wants_blind } = view;
+        let lying = Lying { shelf, prompt, work };
+        let contents: Vec<Content> = (0..shelf.arms.len()).map(|arm| lying.content(arm, temperature, at)).collect();
         let present: BTreeSet<usize> = (0..contents.len()).filter(|&arm| contents[arm] != Content::Missing).collect();
-        let verdict = verdict_on(shelf, prompt, &present, |arm| match &contents[arm] {
-            Content::Whole(text) => sample_of(arm).map(|sample| (sample, text.text.as_str())),
+        let verdict = verdict_on(shelf, prompt, temperature, &present, |arm| match &contents[arm] {
+            Content::Whole(text) => lying.sample(arm, temperature, at).map(|sample| (sample, text.text.as_str())),
             _ => None,
         });
         let is_hidden = wants_blind && verdict.is_none();
@@ -88,7 +135,12 @@ impl<'a> Spread<'a> {
             (Some(verdict), _) => verdict.reading.arms().filter_map(index).collect(),
             (None, true) => {
                 let names = present.iter().map(|&arm| shelf.arms[arm].name.clone());
-                Panes::shuffled(names, shelf.seed, &prompt.id, at.number()).arms().iter().filter_map(index).collect()
+                // The order at one temperature, known after its verdict, must not tell that at another.
+                let key = match temperature == shelf.temperature {
+                    true => prompt.id.clone(),
+                    false => format!("{} at {temperature}", prompt.id),
+                };
+                Panes::shuffled(names, shelf.seed, &key, at.number()).arms().iter().filter_map(index).collect()
             }
             (None, false) if present.is_empty() => vec![],
             (None, false) => (0..contents.len()).collect(),
@@ -96,18 +148,26 @@ impl<'a> Spread<'a> {
         let missing = (0..contents.len()).filter(|arm| !order.contains(arm)).collect();
         let mut contents: Vec<Option<Content>> = contents.into_iter().map(Some).collect();
         let mut panes: Vec<Pane> = (order.into_iter().enumerate())
-            .map(|(at, arm)| Pane {
-                title: if is_hidden { format!("Pane {}", at + 1) } else { shelf.arms[arm].title.clone() },
-                arm,
-                sample: sample_of(arm),
-                is_picked: picked(arm).is_some_and(|pick| Some(pick.shown.sample) == sample_of(arm)),
-                content: contents[arm].take().unwrap_or(Content::Missing),
+            .map(|(place, arm)| {
+                let title = if is_hidden { format!("Pane {}", place + 1) } else { shelf.arms[arm].title.clone() };
+                lying.pane(title, arm, temperature, at, contents[arm].take().unwrap_or(Content::Missing))
             })
             .collect();
         if is_hidden {
             in_step(&mut panes);
         }
-        Spread { panes, is_hidden, verdict, missing }
+        Spread { panes, is_hidden, is_across: false, verdict, missing }
+    }
+
+    /// One arm at several temperatures, side by side. `name` is what it may be called.
+    pub fn across(shelf: &'a Shelf, prompt: &'a Prompt, across: &Across, at: At, temperatures: &[Temperature], work: &Work) -> Spread<'a> {
+        let lying = Lying { shelf, prompt, work };
+        let pane = |&temperature: &Temperature| {
+            let title = format!("{} at {temperature}", across.name);
+            lying.pane(title, across.arm, temperature, at, lying.content(across.arm, temperature, at))
+        };
+        let panes = temperatures.iter().map(pane).collect();
+        Spread { panes, is_hidden: across.is_hidden, is_across: true, verdict: None, missing: vec![] }
     }
 
     /// Whether every text is there to be judged.
@@ -117,11 +177,7 @@ impl<'a> Spread<'a> {
 
     /// What the reader has before her, from the first pane to the last. Panes without a text are not among them.
     pub fn shown(&self, shelf: &Shelf) -> Vec<Shown> {
-        let shown = |pane: &Pane| match (&pane.content, pane.sample) {
-            (Content::Whole(text), Some(sample)) => Some(Shown::new(shelf.arms[pane.arm].name.clone(), sample, &text.text)),
-            _ => None,
-        };
-        self.panes.iter().filter_map(shown).collect()
+        self.panes.iter().filter_map(|pane| pane.shown(shelf)).collect()
     }
 
     /// The pane of an arm.
@@ -131,21 +187,38 @@ impl<'a> Spread<'a> {
     }
 }
 
-/// Whether samples of this prompt are being drawn from a run, or wait for it.
-pub fn is_ordered(shelf: &Shelf, prompt: &Prompt, run: usize, work: &Work) -> bool {
+/// An arm that is read at several temperatures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Across {
+    /// Position among the shelf's arms.
+    pub arm: usize,
+    /// What it is called; `Pane 2` while its name is hidden.
+    pub name: String,
+    pub is_hidden: bool,
+}
+
+/// Whether samples of this prompt at this temperature are being drawn from a run, or wait for it.
+pub fn is_ordered(shelf: &Shelf, prompt: &Prompt, run: usize, temperature: Temperature, work: &Work) -> bool {
     let folder = &shelf.runs[run].folder;
-    let reads = |order: &crate::ui::work::ReadOrder| order.run == *folder && order.prompts.iter().any(|(id, _)| *id == prompt.id);
+    let reads = |order: &ReadOrder| {
+        order.run == *folder && order_temperature(shelf, order) == temperature && order.prompts.iter().any(|(id, _)| *id == prompt.id)
+    };
     let waits = |order: &Order| matches!(order, Order::Read(order) if reads(order));
     work.reading().is_some_and(|reading| reads(&reading.order)) || work.queue().any(waits)
 }
 
+fn order_temperature(shelf: &Shelf, order: &ReadOrder) -> Temperature {
+    order.temperature.map_or(shelf.temperature, Temperature::new)
+}
+
 /// What is written so far of a sample that is being drawn or is going to be.
-fn written(shelf: &Shelf, prompt: &Prompt, arm: usize, sample: usize, work: &Work) -> Option<String> {
+fn written(shelf: &Shelf, prompt: &Prompt, arm: usize, temperature: Temperature, sample: usize, work: &Work) -> Option<String> {
     let arm = &shelf.arms[arm];
-    if sample >= shelf.samples || !is_ordered(shelf, prompt, arm.run, work) {
+    if sample >= shelf.samples || !is_ordered(shelf, prompt, arm.run, temperature, work) {
         return None;
     }
-    let reading = work.reading().filter(|reading| reading.order.run == shelf.runs[arm.run].folder);
+    let is_its = |order: &ReadOrder| order.run == shelf.runs[arm.run].folder && order_temperature(shelf, order) == temperature;
+    let reading = work.reading().filter(|reading| is_its(&reading.order));
     let text = reading.filter(|reading| reading.prompt() == Some(&prompt.id)).and_then(|reading| reading.stream(arm.arm, sample));
     Some(text.unwrap_or_default().to_owned())
 }
@@ -154,12 +227,14 @@ fn written(shelf: &Shelf, prompt: &Prompt, arm: usize, sample: usize, work: &Wor
 fn verdict_on<'a, 't>(
     shelf: &'a Shelf,
     prompt: &Prompt,
+    temperature: Temperature,
     present: &BTreeSet<usize>,
     text: impl Fn(usize) -> Option<(usize, &'t str)>,
 ) -> Option<&'a Verdict> {
     let is_on = |verdict: &&Verdict| {
         let shown = &verdict.reading.shown;
         verdict.reading.prompt == prompt.id
+            && verdict.reading.is_at(temperature, shelf.temperature)
             && shown.len() == present.len()
             && shown.iter().all(|shown| {
                 let arm = shelf.arm_of(&shown.arm).filter(|arm| present.contains(arm));

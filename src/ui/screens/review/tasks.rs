@@ -1,11 +1,16 @@
 //! What the Review screen needs done beside the interface.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
 use super::shelf::Shelf;
+use crate::config::Workspace;
 use crate::review::verdict::{self, Pick, Verdict, Verdicts};
+use crate::run::Run;
+use crate::run::checkpoint::Checkpoints;
+use crate::run::scores::Scores;
+use crate::run::scoring::{Request, Scorer, Subject};
 use crate::ui::tasks::{Desk, Lane, in_words};
 
 #[derive(Debug)]
@@ -23,6 +28,14 @@ pub enum Task {
         pick: Box<Pick>,
         runs: Vec<String>,
     },
+    /// Makes a text ready to be scored by the arms of the run in this folder, or finds its scores.
+    Score {
+        ticket: u64,
+        run: PathBuf,
+        /// Id and text.
+        prompt: (String, String),
+        subject: Subject,
+    },
 }
 
 #[derive(Debug)]
@@ -34,12 +47,26 @@ pub enum Done {
         verdicts: Result<Box<Verdicts>, String>,
     },
     Picked(Result<Box<Verdicts>, String>),
+    Scoring {
+        ticket: u64,
+        ready: Result<Ready, String>,
+    },
+}
+
+/// A text that is to be looked at in shades.
+#[derive(Debug)]
+pub enum Ready {
+    /// It was scored before.
+    Kept(Box<Scores>),
+    New(Box<Request>),
 }
 
 impl Task {
     pub fn lane(&self) -> Lane {
         match self {
             Task::Read { .. } | Task::Judge { .. } | Task::Pick { .. } => Lane::Disk,
+            // It is tokenised.
+            Task::Score { .. } => Lane::Compute,
         }
     }
 
@@ -55,7 +82,20 @@ impl Task {
                 let verdicts = again(verdict::append(&folder, &verdict), &runs);
                 Done::Judged { verdict, verdicts }
             }
+            Task::Score { ticket, run, prompt, subject } => {
+                Done::Scoring { ticket, ready: in_words(ready(&desk.workspace, &run, &prompt, &subject)) }
+            }
             Task::Pick { pick, runs } => Done::Picked(again(verdict::append_pick(&folder, &pick), &runs)),
         }
     }
+}
+
+fn ready(workspace: &Workspace, run: &Path, (id, text): &(String, String), subject: &Subject) -> Result<Ready> {
+    let run = Run::open(run)?;
+    let checkpoint = Checkpoints::of(&run.folder).result()?;
+    let request = Scorer::new(workspace.root(), &run, checkpoint)?.request(id, text, subject)?;
+    Ok(match request.kept()? {
+        Some(scores) => Ready::Kept(Box::new(scores)),
+        None => Ready::New(Box::new(request)),
+    })
 }

@@ -1,3 +1,7 @@
+mod heat;
+mod marks;
+mod temperatures;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -7,15 +11,17 @@ use ratatui::layout::Rect;
 
 use super::shelf::{Arm as ShelfArm, Kind, Prompt, ReadRun, Shelf, Text};
 use super::*;
-use crate::config::{Precision, Workspace};
-use crate::hub::{ModelFiles, Search};
+use crate::config::Workspace;
 use crate::review::verdict::{ArmName, Outcome, Pick, Verdict, Verdicts};
-use crate::run::protocol::{self, Arm, Event, Finish, Load, Message, Sampling};
+use crate::run::protocol::{self, Arm, Finish, Sampling};
+use crate::run::work::{ReadingState, State, Waiting};
+use crate::run::worker::Report;
 use crate::ui::message::Io;
 use crate::ui::settings::{Settings, ThemeChoice};
 use crate::ui::theme::{Depth, Theme};
-use crate::ui::work::{Order, ReadOrder, ReadPlan, Work};
+use crate::ui::work::{Order, ReadOrder, Work};
 
+const USUAL: Temperature = Temperature::new(0.8);
 const SAMPLING: Sampling = Sampling { temperature: 0.8, top_p: 0.9, top_k: 50, repetition_penalty: 1.1, max_new_tokens: 200 };
 
 fn shared() -> Shared {
@@ -37,7 +43,7 @@ fn prompt(id: &str, kind: Kind, long: bool) -> Prompt {
 fn text(arm: &str, sample: usize) -> Text {
     let sentence = format!("This is what {} came to in sample {sample}, and it goes on for a while.", arm.len());
     let text = vec![sentence; 9].join(" ").replacen(". ", ".\n\n", 1);
-    Text { text, finish: Finish::Stop, is_current: true }
+    Text { text, ids: vec![1, 2, 3], finish: Finish::Stop, is_current: true }
 }
 
 /// Two runs; three samples of A in every arm, nothing of the rest.
@@ -49,6 +55,7 @@ fn shelf() -> Shelf {
         step: Some(20),
         takes_long: model == "llama",
         sampling: SAMPLING,
+        trained: Default::default(),
     };
     let mut arms = vec![];
     for (at, model) in models.iter().enumerate() {
@@ -67,10 +74,21 @@ fn shelf() -> Shelf {
         prompt.texts = vec![BTreeMap::new(); 4];
     }
     for (arm, texts) in arms.iter().zip(&mut prompts[0].texts) {
-        texts.extend((0..3).map(|sample| (sample, text(&arm.title, sample))));
+        texts.extend((0..3).map(|sample| ((USUAL, sample), text(&arm.title, sample))));
     }
     let rubric = shared().workspace.rubric().unwrap();
-    Shelf { runs: models.map(run).to_vec(), arms, prompts, verdicts: Verdicts::default(), rubric, seed: 42, samples: 3, problems: vec![] }
+    Shelf {
+        runs: models.map(run).to_vec(),
+        arms,
+        prompts,
+        verdicts: Verdicts::default(),
+        rubric,
+        seed: 42,
+        samples: 3,
+        temperature: USUAL,
+        compared: [0.5, 0.8, 1.2].map(Temperature::from).to_vec(),
+        problems: vec![],
+    }
 }
 
 fn review(shelf: Shelf, shared: &Shared) -> Review {
@@ -223,7 +241,7 @@ fn samples_are_those_of_the_result() {
     let found = shelf::texts(&asked, &shelf.arms[0], &shelf.runs[0], 42, &mut vec![]);
     assert_eq!(
         found.into_iter().map(|(sample, text)| (sample, text.text, text.is_current)).collect::<Vec<_>>(),
-        [(0, "drawn again".into(), true)]
+        [((USUAL, 0), "drawn again".into(), true)]
     );
     assert!(shelf::texts(&asked, &shelf.arms[1], &shelf.runs[0], 42, &mut vec![]).is_empty());
 }
@@ -238,7 +256,8 @@ fn picks_are_compared_apart() {
     for (arm, sample) in [(0, 1), (3, 2)] {
         let name = shelf.arms[arm].name.clone();
         let shown = crate::review::verdict::Shown::new(name.clone(), sample, &text(&shelf.arms[arm].title, sample).text);
-        shelf.verdicts.picks.insert(("A".into(), name), Pick { time: String::new(), prompt: "A".into(), shown });
+        let temperature = Some(USUAL);
+        shelf.verdicts.picks.insert(("A".into(), name, temperature), Pick { time: String::new(), prompt: "A".into(), temperature, shown });
     }
     review.act(Action::ComparePicks, &shared);
     let effects = act(&mut review, &shared, &[Action::AllBad, Action::Submit]);
@@ -262,7 +281,7 @@ fn every_run_is_asked_what_it_lacks() {
     };
     let mut review = review(shelf(), &shared);
     check(&mut review, &[]);
-    review.shelf.as_mut().unwrap().prompts[0].texts[2].remove(&1);
+    review.shelf.as_mut().unwrap().prompts[0].texts[2].remove(&(USUAL, 1));
     check(&mut review, &["gpt2"]);
     review.act(Action::Down, &shared);
     check(&mut review, &["llama"]);
@@ -274,30 +293,18 @@ fn every_run_is_asked_what_it_lacks() {
 fn writing(shelf: &Shelf, base: &str, tuned: &str) -> Work {
     let mut work = Work::default();
     let id = &shelf.prompts[2].id;
-    for run in &shelf.runs {
-        let order = ReadOrder {
-            run: run.folder.clone(),
-            arms: vec![Arm::Base, Arm::Tuned],
-            prompts: vec![(id.clone(), "What?".into())],
-            samples: None,
-            temperature: None,
-        };
-        work.order(order.into());
-    }
-    let files = ModelFiles::resolve("pocket:llama", "main", &Search::from_env(Path::new("."))).unwrap();
-    let plan = ReadPlan {
-        key: crate::ui::work::Key { run: shelf.runs[0].folder.clone(), checkpoint: PathBuf::new() },
-        load: Load { job: 0, files, precision: Precision::F32, tuned: None },
-        prompts: vec![protocol::Prompt { id: id.clone(), ids: vec![1] }],
-        notes: vec![],
-        seeds: vec![42, 43, 44],
-        sampling: SAMPLING,
-        step: 20,
+    let order = |run: &ReadRun| ReadOrder {
+        run: run.folder.clone(),
+        arms: vec![Arm::Base, Arm::Tuned],
+        prompts: vec![(id.clone(), "What?".into())],
+        samples: None,
+        temperature: None,
     };
-    work.on_done(crate::ui::work::Done::Planned { job: 1, plan: Ok(Box::new(plan)) });
+    let reading = ReadingState { prompt: Some(id.clone()), total: 6, ..ReadingState::new(order(&shelf.runs[0])) };
+    let queue = shelf.runs[1..].iter().map(|run| Waiting { ticket: 2, order: order(run).into() }).collect();
+    work.on_report(Report::State(Box::new(State { reading: Some(reading), queue, ..State::default() })));
     for (arm, text) in [(Arm::Base, base), (Arm::Tuned, tuned)] {
-        let text = protocol::Text { prompt: id.clone(), arm, sample: 0, text: text.into() };
-        work.on_message(Message { job: 1, event: Event::Text(text) });
+        work.on_report(Report::Text(protocol::Text { prompt: id.clone(), arm, sample: 0, text: text.into() }));
     }
     work
 }

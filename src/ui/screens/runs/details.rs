@@ -10,9 +10,15 @@ use crate::ui::prose::{fitted, visible, width, wrap};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
     Head(&'static str),
+    /// The same, of text that is not fixed.
+    Title(String),
     /// A name with the spaces behind it, a value, and a faint remark.
     Value(String, String, String),
+    /// Of a table: its columns are laid out already.
+    Plain(String),
     Text(String),
+    /// Faint as well, and as long as it likes.
+    Wrapped(String),
     /// What needs attention.
     Alarm(String),
     Space,

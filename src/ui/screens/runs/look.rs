@@ -1,12 +1,11 @@
 //! A closer look at one run: its curves, its settings, its checkpoints and its journal.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
 
-use crate::config::Method;
 use crate::config::form::fields;
+use crate::config::{Method, bounded};
 use crate::run::Run;
 use crate::run::advice::advice;
 use crate::run::checkpoint::Checkpoints;
@@ -104,7 +103,7 @@ fn made_from(manifest: &Manifest) -> Vec<String> {
 }
 
 fn journal(folder: &Path) -> String {
-    let text = fs::read_to_string(folder.join("journal.md")).unwrap_or_default();
+    let text = bounded::read_text(&folder.join("journal.md"), bounded::PROSE).unwrap_or_default();
     let lines = text.lines().filter(|line| !line.starts_with("<!-- voicetune"));
     lines.collect::<Vec<_>>().join("\n").trim().to_owned()
 }

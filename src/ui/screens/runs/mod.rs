@@ -1,5 +1,6 @@
 //! The Runs screen: every run as a table, its curves and settings, and runs side by side.
 
+mod canaries;
 mod compare;
 mod details;
 mod look;
@@ -7,6 +8,7 @@ mod row;
 mod table;
 mod tasks;
 mod view;
+mod voice;
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -26,6 +28,7 @@ use crate::ui::work::News;
 
 use look::Look;
 use row::{Entry, Row};
+use tasks::Measured;
 pub use tasks::{Desk, Done, Task};
 
 /// As many as there are curves that can be told apart.
@@ -46,6 +49,7 @@ pub struct Runs {
     /// Folders, in the order in which they were marked.
     marked: Vec<PathBuf>,
     looks: HashMap<PathBuf, Result<Box<Look>, String>>,
+    voice: Option<Voice>,
     mode: Mode,
     /// Lines that the text of the mode is scrolled by; it is kept inside the text when it is drawn.
     scroll: Cell<usize>,
@@ -53,6 +57,13 @@ pub struct Runs {
     /// The look under way, and those that wait.
     looking: Vec<PathBuf>,
     ticks: u32,
+}
+
+/// The runs whose voice was asked for last, and what came of it.
+#[derive(Debug)]
+struct Voice {
+    folders: Vec<PathBuf>,
+    found: Option<Result<Box<Measured>, String>>,
 }
 
 /// What the screen shows below or in place of the table.
@@ -65,6 +76,10 @@ enum Mode {
     Details,
     /// The marked runs side by side.
     Compare,
+    /// What the canaries say of every run.
+    Canaries,
+    /// The voice of the marked runs, or of the one under the cursor.
+    Voice,
 }
 
 impl Runs {
@@ -167,6 +182,22 @@ impl Runs {
         self.moved()
     }
 
+    /// Shows the voice of the marked runs, or of the one under the cursor.
+    fn measure(&mut self) -> Vec<Effect> {
+        let folders = match (self.marked.is_empty(), self.chosen()) {
+            (false, _) => self.marked.clone(),
+            (true, Some(Entry { folder, run: Ok(_), .. })) => vec![folder.clone()],
+            (true, Some(Entry { run: Err(reason), .. })) => {
+                return vec![Effect::warn(format!("this is no run that can be used: {reason}"))];
+            }
+            (true, None) => return vec![],
+        };
+        self.mode = Mode::Voice;
+        self.scroll.set(0);
+        self.voice = Some(Voice { folders: folders.clone(), found: None });
+        vec![Effect::task(Task::Measure(folders))]
+    }
+
     fn leave(&mut self) -> Vec<Effect> {
         self.scroll.set(0);
         if self.mode != Mode::Table {
@@ -234,13 +265,19 @@ impl Screen for Runs {
         }
         match action {
             Action::OpenRun => return self.review(),
-            Action::MarkRun if self.mode != Mode::Compare => return self.mark(),
+            Action::MarkRun if matches!(self.mode, Mode::Table | Mode::Details) => return self.mark(),
             Action::CompareRuns if self.mode == Mode::Compare => return self.leave(),
             Action::CompareRuns => return self.compare(shared),
             Action::RunDetails => {
                 self.mode = if self.mode == Mode::Details { Mode::Table } else { Mode::Details };
                 return self.moved();
             }
+            Action::RunCanaries => {
+                self.mode = if self.mode == Mode::Canaries { Mode::Table } else { Mode::Canaries };
+                return self.moved();
+            }
+            Action::RunVoice if self.mode == Mode::Voice => return self.leave(),
+            Action::RunVoice => return self.measure(),
             Action::ResumeRun => return self.resume(),
             Action::Reload => return self.list(),
             Action::Leave => return self.leave(),
@@ -331,6 +368,12 @@ impl Screen for Runs {
                 let drawn: Vec<PathBuf> = self.drawn().into_iter().map(Path::to_owned).collect();
                 self.looks.retain(|folder, _| drawn.contains(folder));
                 drawn.into_iter().filter_map(|folder| self.look(folder)).collect()
+            }
+            Done::Measured { folders, voice } => {
+                if let Some(asked) = self.voice.as_mut().filter(|asked| asked.folders == *folders) {
+                    asked.found = Some(voice.clone());
+                }
+                vec![]
             }
             Done::Looked { folder, look } => {
                 self.looking.retain(|other| other != folder);

@@ -1,16 +1,17 @@
 //! The runs on disk, each with its summary and what its readers said of it; and the folders that are no runs, with the reason.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use crate::config::{Method, Rubric, Workspace};
-use crate::review::canary_verdict::{Canaries, CanaryVerdict, LONG};
+use crate::review::canary_sheet::CanarySheet;
+use crate::review::canary_verdict::CanaryVerdict;
 use crate::review::tally::{Tally, tally};
-use crate::review::verdict::{self, ArmName, Reading};
+use crate::review::verdict::{self, ArmName, Pick, Reading};
 use crate::run::Run;
-use crate::run::protocol::Arm;
 use crate::run::summary::{Summaries, Summary};
 
 /// A folder in `runs/`.
@@ -33,7 +34,9 @@ pub struct Row {
     pub device: String,
     /// `None` where no sample of the fine-tuned arm has been scored.
     pub canaries: Option<CanaryVerdict>,
-    /// The fine-tuned arm's mean score.
+    /// What was read of its canaries; `None` where nothing was drawn of it.
+    pub sheet: Option<Box<CanarySheet>>,
+    /// The fine-tuned arm's mean score, of blind readings.
     pub rubric: Option<f64>,
 }
 
@@ -77,9 +80,15 @@ pub(super) fn entries(workspace: &Workspace, summaries: &mut Summaries) -> Resul
     folders.retain(|path| !path.file_name().unwrap_or_default().to_string_lossy().starts_with('.'));
     folders.sort();
     let names: Vec<String> = folders.iter().map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned()).collect();
-    let verdicts = verdict::read(&runs, names.iter().map(String::as_str)).verdicts;
-    let readings: Vec<&Reading> = verdicts.iter().map(|verdict| &verdict.reading).collect();
-    let reader = Reader { tally: tally(readings.iter().copied(), Clone::clone), readings, rubric: workspace.rubric().ok() };
+    let mut found = verdict::read(&runs, names.iter().map(String::as_str));
+    // Readings at other temperatures are not counted with these. Settings that cannot be read are said where samples are drawn.
+    if let Ok(usual) = workspace.sampling().map(|settings| settings.temperature.into()) {
+        found = found.at(usual, usual);
+    }
+    let blind = found.verdicts.iter().map(|verdict| &verdict.reading).filter(|reading| reading.blind);
+    let readings: Vec<&Reading> = blind.collect();
+    let tally = tally(readings.iter().copied(), Clone::clone);
+    let reader = Reader { tally, readings, picks: found.picks_by_arm(), rubric: workspace.rubric().ok() };
     let mut entries: Vec<Entry> = folders.into_iter().zip(names).map(|(folder, name)| entry(folder, name, summaries, &reader)).collect();
     entries.sort_by(|a, b| {
         let key = |entry: &Entry| (entry.run.is_ok(), entry.run.as_ref().map(|row| row.created.clone()).unwrap_or_default());
@@ -101,8 +110,9 @@ fn entry(folder: PathBuf, name: String, summaries: &mut Summaries, reader: &Read
         Ok((summary, manifest)) => {
             let day = dated(&name).unwrap_or(manifest.created.get(..10).unwrap_or_default()).to_owned();
             let short = name.strip_prefix(&day).and_then(|rest| rest.strip_prefix('-')).unwrap_or(&name).to_owned();
-            let (canaries, rubric) = reader.said_of(&folder, &name, &summary.model);
-            let row = Row { summary, created: manifest.created, device: manifest.device, canaries, rubric };
+            let (sheet, rubric) = (reader.sheet(&folder).map(Box::new), reader.mean(&name));
+            let canaries = sheet.as_ref().filter(|_| rubric.is_some()).map(|sheet| sheet.verdict);
+            let row = Row { summary, created: manifest.created, device: manifest.device, canaries, sheet, rubric };
             Entry { folder, name: short, day, run: Ok(row) }
         }
     }
@@ -119,25 +129,25 @@ fn dated(name: &str) -> Option<&str> {
     (day.chars().enumerate().all(shape) && name[10..].starts_with('-')).then_some(day)
 }
 
-/// What readers said.
+/// What readers said, blind.
 struct Reader<'v> {
     readings: Vec<&'v Reading>,
+    picks: BTreeMap<(String, ArmName), Pick>,
     tally: Tally<ArmName>,
     rubric: Option<Rubric>,
 }
 
 impl Reader<'_> {
-    fn said_of(&self, folder: &std::path::Path, run: &str, model: &str) -> (Option<CanaryVerdict>, Option<f64>) {
-        let (Some(base), Some(tuned)) = (ArmName::new(run, &Arm::Base.named(model)), ArmName::new(run, &Arm::Tuned.named(model))) else {
-            return (None, None);
-        };
-        let mean = self.tally.arms.iter().find(|arm| arm.arm == tuned).and_then(|arm| arm.overall).map(|overall| overall.mean);
-        let canaries = self.rubric.as_ref().filter(|_| mean.is_some()).map(|rubric| {
-            // A model with a short context is not given the long canary, and has no answers to it.
-            let long = folder.join("outputs").join(LONG).is_dir();
-            Canaries::of(&self.readings, rubric, &base, &tuned, long).verdict()
-        });
-        (canaries, mean)
+    /// Folders that cannot be listed are said where they are read.
+    fn sheet(&self, folder: &Path) -> Option<CanarySheet> {
+        CanarySheet::of_run(folder, &self.readings, &self.picks, self.rubric.as_ref()?).ok()?
+    }
+
+    /// The mean score of a run's fine-tuned arm.
+    fn mean(&self, run: &str) -> Option<f64> {
+        let is_tuned = |arm: &ArmName| arm.run() == run && arm.arm().ends_with("-tuned");
+        let tuned = self.tally.arms.iter().find(|arm| is_tuned(&arm.arm))?;
+        tuned.overall.map(|overall| overall.mean)
     }
 }
 

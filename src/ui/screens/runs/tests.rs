@@ -291,6 +291,101 @@ fn a_run_that_trains_is_followed() {
     assert!(fixture.text((120, 36)).contains("stopped"));
 }
 
+/// Draws samples of the canaries for a run and reads them blind: A shifted, B not.
+fn read_canaries(fixture: &Fixture, run: &str) {
+    use crate::review::verdict::{self, ArmName, Outcome as Said, Pick, Reading, Score, Shown, Verdict};
+    let runs = fixture.dir.path().join("runs");
+    let arms = ["llama-base", "llama-tuned"].map(|arm| ArmName::new(run, arm).unwrap());
+    let sentence = "The hives stood in a row, and nobody came. It rained (as ever) for most of June: we waited. ";
+    for (prompt, sample) in ["A", "B", "C"].into_iter().flat_map(|prompt| (0..3).map(move |sample| (prompt, sample))) {
+        for (at, arm) in arms.iter().enumerate() {
+            let drawn = crate::run::protocol::Sample {
+                prompt: prompt.into(),
+                arm: arm.arm().into(),
+                sample,
+                seed: 42,
+                step: None,
+                ids: vec![],
+                text: sentence.repeat(3 + 2 * at + sample),
+                finish: crate::run::protocol::Finish::Stop,
+            };
+            let sampling =
+                crate::run::protocol::Sampling { temperature: 0.8, top_p: 0.9, top_k: 50, repetition_penalty: 1.1, max_new_tokens: 200 };
+            crate::run::outputs::append(&runs.join(run), &crate::run::outputs::Output::new(&drawn, "What?", 20, sampling)).unwrap();
+        }
+        let scores = arms.iter().cloned().zip([2, if prompt == "A" { 4 } else { 2 }]);
+        let scores = scores.map(|(arm, score)| (arm, [("rhythm".to_owned(), Score::new(score).unwrap())].into()));
+        let reading = Reading {
+            prompt: prompt.into(),
+            temperature: None,
+            seed: 0,
+            shown: arms.iter().map(|arm| Shown::new(arm.clone(), sample, "")).collect(),
+            blind: true,
+            outcome: if prompt == "A" { Said::Best(vec![arms[1].clone()]) } else { Said::Tie },
+            scores: scores.collect(),
+            comment: String::new(),
+            replaces: None,
+        };
+        if prompt != "C" {
+            verdict::append(&runs, &Verdict::new(reading, format!("2026-11-22T10:00:0{sample}Z"))).unwrap();
+        }
+    }
+    let shown = Shown::new(arms[1].clone(), 2, "");
+    verdict::append_pick(&runs, &Pick { time: "2026-11-22T11:00:00Z".into(), prompt: "A".into(), temperature: None, shown }).unwrap();
+}
+
+#[test]
+fn what_the_canaries_say_of_every_run() {
+    let mut fixture = Fixture::filled();
+    read_canaries(&fixture, "2026-11-20-first");
+    fixture.show();
+    assert!(fixture.text((200, 60)).contains("memorised"), "in the table");
+    fixture.act(Action::RunCanaries);
+    insta::assert_snapshot!("canaries_80x24", fixture.drawn((80, 40)).backend());
+    let text = fixture.text((140, 60));
+    for present in [
+        "2.00 → 4.00 (+2.00), 3 and 3 readings: shifted",
+        "base won 0, tuned 3 of 3; picked: tuned sample 3",
+        "not scored yet",
+        "No samples yet",
+        "stopped",
+        "The rule",
+        "Blind readings only",
+    ] {
+        assert!(text.contains(present), "{present} in {text}");
+    }
+    fixture.act(Action::RunCanaries);
+    assert_eq!(fixture.runs.mode, Mode::Table);
+}
+
+#[test]
+fn a_voice_is_measured_against_her_pieces() {
+    let mut fixture = Fixture::filled();
+    read_canaries(&fixture, "2026-11-20-first");
+    let folder = fixture.dir.path().join("pairs/tier4");
+    fs::create_dir_all(&folder).unwrap();
+    for (at, words) in [30, 34, 40].into_iter().enumerate() {
+        let piece: String = (0..words).map(|word| format!("word{} of it stood there. ", word % (20 + at))).collect();
+        let text = format!("tier: 4\nsource: s{at}\nprompt: What?\nresponse: {piece:?}\nstatus: ready\n");
+        fs::write(folder.join(format!("p{at}.yaml")), text).unwrap();
+    }
+    fixture.show();
+    fixture.act(Action::Last);
+    let place = fixture.names().iter().position(|name| *name == "first").unwrap();
+    fixture.act(Action::First);
+    (0..place).for_each(|_| _ = fixture.act(Action::Down));
+    fixture.act(Action::RunVoice);
+    insta::assert_snapshot!("voice_80x24", fixture.drawn((80, 60)).backend());
+    insta::assert_snapshot!("voice_160x45", fixture.drawn((160, 45)).backend());
+    fixture.act(Action::Leave);
+    assert_eq!(fixture.runs.mode, Mode::Table);
+    // A run without samples says so.
+    fixture.act(Action::First);
+    fixture.act(Action::RunVoice);
+    let text = fixture.text((100, 30));
+    assert!(text.contains("has no outputs"), "{text}");
+}
+
 #[test]
 fn without_runs_it_says_what_to_do() {
     let mut fixture = Fixture::new();

@@ -10,9 +10,11 @@ use ratatui::widgets::{Paragraph, Wrap};
 use super::look::Look;
 use super::row::{Entry, Row};
 use super::table::Table;
-use super::{Mode, Runs, compare, details};
+use super::{Mode, Runs, Voice, canaries, compare, details, voice};
+use crate::review::voice::VoiceTable;
+use crate::review::voice::table::{Compared, LengthRow};
 use crate::ui::keys::{Action, Context};
-use crate::ui::prose::visible;
+use crate::ui::prose::{visible, wrap};
 use crate::ui::screen::Shared;
 use crate::ui::theme::Theme;
 
@@ -22,6 +24,8 @@ use crate::ui::widgets::{Chart, Mark, Series, pane, smoothed, window};
 const CURVES_FROM: u16 = 16;
 /// From this on the details stand beside the curves.
 const DETAILS_BESIDE: u16 = 150;
+/// From this width on the voice's curves stand beside its table.
+const VOICE_BESIDE: u16 = 140;
 /// Text in wider columns is hard to read.
 const PROSE: u16 = 96;
 /// Training loss is drawn as the mean of about as many steps.
@@ -63,6 +67,14 @@ pub fn view(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared) {
         }
         Mode::Details => one_run(frame, area, runs, shared, true),
         Mode::Compare => side_by_side(frame, area, runs, shared),
+        Mode::Canaries => {
+            let inner = pane(frame, area, &shared.theme, "What the canaries say", "base → fine-tuned", true);
+            let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2).min(PROSE), ..inner };
+            let found = runs.found.iter().map(|&at| &runs.entries()[at]);
+            let lines = canaries::lines(found, inner.width as usize);
+            scrolled(frame, inner, drawn(lines, inner.width, &shared.theme), (runs, &shared.theme), true);
+        }
+        Mode::Voice => of_voice(frame, area, runs, shared),
     }
 }
 
@@ -199,16 +211,83 @@ fn one_run(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared, is_alone
         return;
     };
     let lines = details::lines(entry, row, look, inner.width as usize);
-    let drawn = lines.into_iter().map(|line| match line {
-        details::Line::Head(title) => Drawn::styled(title, theme.title),
+    scrolled(frame, inner, drawn(lines, inner.width, theme), (runs, theme), is_alone);
+}
+
+fn drawn(lines: Vec<details::Line>, width: u16, theme: &Theme) -> Vec<Drawn<'static>> {
+    let one = |line| match line {
+        details::Line::Head(title) => vec![Drawn::styled(title, theme.title)],
+        details::Line::Title(title) => vec![Drawn::styled(title, theme.title)],
         details::Line::Value(name, value, remark) => {
-            Drawn::from(vec![Span::raw(name), Span::raw(value), Span::styled(remark, theme.faint)])
+            vec![Drawn::from(vec![Span::raw(name), Span::raw(value), Span::styled(remark, theme.faint)])]
         }
-        details::Line::Text(text) => Drawn::styled(text, theme.faint),
-        details::Line::Alarm(text) => Drawn::styled(text, theme.error),
-        details::Line::Space => Drawn::raw(""),
-    });
-    scrolled(frame, inner, drawn.collect(), (runs, theme), is_alone);
+        details::Line::Plain(text) => vec![Drawn::raw(text)],
+        details::Line::Text(text) => vec![Drawn::styled(text, theme.faint)],
+        details::Line::Wrapped(text) => {
+            let lines = wrap(&[((), &text)], usize::from(width).max(10)).into_iter();
+            lines.map(|line| Drawn::styled(line.into_iter().map(|(_, text)| text).collect::<String>(), theme.faint)).collect()
+        }
+        details::Line::Alarm(text) => vec![Drawn::styled(text, theme.error)],
+        details::Line::Space => vec![Drawn::raw("")],
+    };
+    lines.into_iter().flat_map(one).collect()
+}
+
+/// The table, and beside it where there is room the type-token curve over the lengths of sentences.
+fn of_voice(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared) {
+    let theme = &shared.theme;
+    let Some(Voice { folders, found }) = &runs.voice else { return };
+    let names: Vec<String> =
+        folders.iter().map(|folder| runs.row(folder).map_or(String::new(), |(entry, _)| visible(&entry.name))).collect();
+    let title = format!("Voice of {}", names.join(", "));
+    let table = match found {
+        None => Err("Measuring …".to_owned()),
+        Some(Err(error)) => Err(error.clone()),
+        Some(Ok(measured)) => Ok(&**measured),
+    };
+    let (table, missing) = match table {
+        Ok(measured) => measured,
+        Err(text) => {
+            let inner = pane(frame, area, theme, &title, "", true);
+            let at = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2).min(PROSE), ..inner };
+            return frame.render_widget(Paragraph::new(visible(&text)).wrap(Wrap { trim: false }).style(theme.faint), at);
+        }
+    };
+    let [left, right] = match area.width >= VOICE_BESIDE && !table.curve.is_empty() {
+        true => Layout::horizontal([Constraint::Fill(3), Constraint::Fill(2)]).spacing(2).areas(area),
+        false => [area, Rect { width: 0, ..area }],
+    };
+    let inner = pane(frame, left, theme, &title, "(spreads from her)", true);
+    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+    let lines = voice::lines(table, missing, usize::from(inner.width));
+    scrolled(frame, inner, drawn(lines, inner.width.min(PROSE), theme), (runs, theme), true);
+    if right.width == 0 {
+        return;
+    }
+    let [above, below] = Layout::vertical([Constraint::Fill(1), Constraint::Fill(1)]).areas(right);
+    let curve: Vec<(f64, &Compared)> = table.curve.iter().map(|point| (point.words as f64, &point.compared)).collect();
+    courses(frame, above, "Different words among the first words", table, &curve, theme);
+    // A length stands at the middle of its stretch; the last, which has no end, as far on as the one before.
+    let middle = |row: &LengthRow| row.to.map_or(row.from as f64 + 5.0, |to| (row.from + to) as f64 / 2.0);
+    let lengths: Vec<(f64, &Compared)> = table.lengths.iter().map(|row| (middle(row), &row.compared)).collect();
+    courses(frame, below, "Share of sentences by words", table, &lengths, theme);
+}
+
+/// Her mean and the arms' along some places.
+fn courses(frame: &mut Frame, area: Rect, title: &str, table: &VoiceTable, rows: &[(f64, &Compared)], theme: &Theme) {
+    let inner = pane(frame, area, theme, title, "", false);
+    if inner.height < 4 {
+        return;
+    }
+    let hers = rows.iter().map(|(at, row)| (*at, row.hers)).collect();
+    let mut series = vec![Series { label: "she".into(), points: hers, style: theme.title, sign: Some('★'), ..Series::default() }];
+    for (number, arm) in table.arms.iter().enumerate().take(SIGNS.len()) {
+        let points = rows.iter().filter_map(|(at, row)| Some((*at, row.values[number]?.value))).collect();
+        let (style, sign) = (theme.curves[number % theme.curves.len()], Some(SIGNS[number]));
+        series.push(Series { label: visible(&arm.label), points, style, sign, ..Series::default() });
+    }
+    let steps = rows.last().map_or(0, |(at, _)| *at as usize);
+    frame.render_widget(&Chart { series: &series, steps, y: Some([0.0, 0.0]), rules: &[], marks: &[], has_axes: true, theme }, inner);
 }
 
 /// Keeps the scrolling inside the text, and says that there is more.
@@ -245,7 +324,7 @@ fn side_by_side(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared) {
     };
     let inner = pane(frame, text, theme, &format!("{} runs side by side", all.len()), "", true);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
-    let drawn = lines.iter().map(|line| match line {
+    let drawn_lines = lines.iter().map(|line| match line {
         compare::Line::Head(title) => Drawn::styled(*title, theme.title),
         compare::Line::Space => Drawn::raw(""),
         compare::Line::Values(name, values) if name.is_empty() => {
@@ -256,7 +335,7 @@ fn side_by_side(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared) {
         }
         compare::Line::Values(name, values) => Drawn::raw(compare::text(name, values, columns)),
     });
-    scrolled(frame, inner, drawn.collect(), (runs, theme), true);
+    scrolled(frame, inner, drawn_lines.collect(), (runs, theme), true);
     let looks: Vec<(&Entry, &Row, &Look)> = all.iter().filter_map(|(entry, row, look)| Some((*entry, *row, (*look)?))).collect();
     let inner = pane(frame, below, theme, "Validation losses", "", false);
     if inner.height > 2 {

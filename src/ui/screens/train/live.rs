@@ -11,9 +11,11 @@ use super::figures::Figures;
 use super::look::{error_lines, scrolled};
 use super::rows::{stage_word, without_day};
 use super::{Train, Watched};
+use crate::review::marks::Marks;
 use crate::run::protocol::Outcome;
 use crate::run::summary::State;
 use crate::ui::keys::{Action, Context};
+use crate::ui::prose::marked::{marked, marked_lines};
 use crate::ui::prose::{visible, width, wrap};
 use crate::ui::screen::Shared;
 use crate::ui::theme::Theme;
@@ -40,6 +42,8 @@ struct Shown<'a> {
     waiting: Option<String>,
     error: Option<&'a str>,
     sample: Option<usize>,
+    /// Knows what is marked in the sample.
+    train: &'a Train,
     scroll: usize,
 }
 
@@ -52,7 +56,7 @@ pub(super) fn view_now(train: &Train, frame: &mut Frame, area: Rect, shared: &Sh
     let Some(training) = shared.work.training() else { return };
     let folder = training.run.as_ref().and_then(|run| run.file_name());
     let waiting = match training.stage {
-        _ if training.is_cancelled() && training.stage != Stage::Ended => {
+        _ if training.is_cancelled && training.stage != Stage::Ended => {
             Some("Stopping: what is under way is waited for; nothing was trained.")
         }
         Stage::Preparing => Some("Preparing: the pairs are read and tokenised."),
@@ -69,8 +73,9 @@ pub(super) fn view_now(train: &Train, frame: &mut Frame, area: Rect, shared: &Sh
             _ => stage_word(training),
         },
         waiting: waiting.map(Into::into),
-        error: training.error.as_deref(),
+        error: training.error.as_deref().or(training.log_error.as_deref()),
         sample: train.sample,
+        train,
         scroll: train.scroll,
     };
     shown.view(frame, area, shared, is_focused);
@@ -94,6 +99,7 @@ pub(super) fn view_watched(train: &Train, folder: &Path, frame: &mut Frame, area
         waiting: (*is_reading && figures.steps == 0).then(|| "Reading the run's log…".into()),
         error: error.as_deref().or(figures.error.as_deref()),
         sample: train.sample,
+        train,
         scroll: train.scroll,
     };
     shown.view(frame, area, shared, is_focused);
@@ -240,10 +246,18 @@ impl Shown<'_> {
         if let (Some(before), Some(next)) = (key(Action::PreviousSample), key(Action::NextSample)) {
             head += &format!("   {before} {next}");
         }
-        let mut lines = vec![Line::default(), Line::styled(format!(" {head}"), theme.title)];
-        for paragraph in sample.text.trim().split('\n') {
-            lines.extend(prose(paragraph, columns).map(Line::raw));
+        let marks = self.train.marks_of(sample);
+        let counts = marks.map(Marks::counts).unwrap_or_default();
+        if !counts.is_empty() {
+            head += &format!("   {}", counts.join(" · "));
         }
+        let mut lines = vec![Line::default(), Line::styled(format!(" {head}"), theme.title)];
+        let none = Marks::default();
+        let text = marked_lines(&sample.text, marks.unwrap_or(&none), columns.saturating_sub(2).max(10), theme.has_signs());
+        lines.extend(text.into_iter().map(|line| {
+            let text = line.into_iter().map(|(mark, text)| Span::styled(text, marked(mark, theme)));
+            std::iter::once(Span::raw(" ")).chain(text).collect::<Line>()
+        }));
         lines
     }
 

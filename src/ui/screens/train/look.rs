@@ -158,6 +158,9 @@ fn queued<'a>(order: Option<&Order>, shared: &Shared) -> Vec<Said<'a>> {
         Some(Order::Read(order)) => {
             vec![plain(theme.text, format!("Samples for {} prompts of {}.", order.prompts.len(), order.run.display()))]
         }
+        Some(Order::Score(order)) => {
+            vec![plain(theme.text, format!("How likely a text is, by {}.", order.request.run.display()))]
+        }
         Some(Order::Train(order)) => {
             let pairs = match &order.only {
                 None => "all that are ready when it starts".into(),

@@ -6,6 +6,7 @@ mod figures;
 mod form;
 mod live;
 mod look;
+mod marked;
 mod orders;
 mod rows;
 mod tasks;
@@ -59,10 +60,14 @@ pub struct Train {
     focus: Focus,
     /// The canary sample shown; `None` follows the newest.
     sample: Option<usize>,
+    /// What is marked in it.
+    marked: Option<marked::Marked>,
     /// Lines of the right pane above its top.
     scroll: usize,
     /// To go on with as soon as it is known.
     resume: Option<PathBuf>,
+    /// The writer has done something here: the cursor is theirs.
+    has_acted: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -112,8 +117,10 @@ impl Default for Train {
             ask: None,
             focus: Focus::List,
             sample: None,
+            marked: None,
             scroll: 0,
             resume: None,
+            has_acted: false,
         }
     }
 }
@@ -129,32 +136,10 @@ impl Screen for Train {
     }
 
     fn act(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
-        if self.ask.is_some() {
-            return self.act_on_ask(action, shared);
-        }
-        if matches!(action, Action::NextPane | Action::PreviousPane) {
-            self.focus = if self.focus == Focus::List { Focus::Detail } else { Focus::List };
-            return vec![];
-        }
-        if self.form.is_some() && (self.focus == Focus::Detail || matches!(action, Action::Cancel | Action::SaveConfigAs)) {
-            let is_for_form = matches!(action, Action::Accept | Action::Cancel | Action::ResetValue | Action::SaveConfigAs);
-            if is_for_form || move_cursor(0, 1, 1, action).is_some() {
-                return self.act_on_form(action);
-            }
-        }
-        match action {
-            Action::StartTraining | Action::QueueTraining | Action::Accept => self.ask_to_start(action, shared),
-            Action::StopTraining => self.stop(shared),
-            Action::ResumeRun => self.resume_picked(shared),
-            Action::EditConfig => self.edit(),
-            Action::Preflight => {
-                self.look_is_old = true;
-                self.list().into_iter().chain(self.ask_for_look()).collect()
-            }
-            Action::PreviousSample => self.walk_samples(-1),
-            Action::NextSample => self.walk_samples(1),
-            action => self.move_by(action, shared),
-        }
+        self.has_acted = true;
+        let mut effects = self.act_here(action, shared);
+        effects.extend(self.mark_shown(shared));
+        effects
     }
 
     fn on_key(&mut self, chord: Chord, _shared: &Shared) -> Vec<Effect> {
@@ -176,6 +161,7 @@ impl Screen for Train {
     }
 
     fn on_mouse(&mut self, mouse: MouseEvent, area: Rect, shared: &Shared) -> Vec<Effect> {
+        self.has_acted = true;
         let (list, detail) = self.areas(area);
         let at = Position::new(mouse.column, mouse.row);
         let step = match mouse.kind {
@@ -226,7 +212,11 @@ impl Screen for Train {
 
     fn on_done(&mut self, done: &AnyDone, shared: &Shared) -> Vec<Effect> {
         match done {
-            AnyDone::Train(done) => self.on_own(done, shared),
+            AnyDone::Train(done) => {
+                let mut effects = self.on_own(done, shared);
+                effects.extend(self.mark_shown(shared));
+                effects
+            }
             _ => vec![],
         }
     }
@@ -235,6 +225,10 @@ impl Screen for Train {
         match news {
             News::Training => {
                 self.now_is_old = true;
+                // Whoever comes to look finds the run that trains under the cursor.
+                if !self.has_acted && shared.work.is_training() && self.listing.is_some() {
+                    self.pick = Pick::Now;
+                }
                 // Steps wait for the tick; all else is shown at once.
                 let is_stepping = shared.work.training().is_some_and(|training| training.stage == Stage::Training);
                 if !is_stepping || self.now.steps == 0 {
@@ -251,7 +245,7 @@ impl Screen for Train {
                 self.settle(shared);
                 vec![]
             }
-            News::Reading | News::Sample(_) | News::ReadingEnded { .. } => vec![],
+            News::Reading | News::Sample(_) | News::ReadingEnded { .. } | News::Scoring | News::Scored { .. } => vec![],
         }
     }
 
@@ -259,7 +253,9 @@ impl Screen for Train {
         if self.now_is_old {
             self.renew(shared);
         }
-        self.read_on()
+        let mut effects = self.read_on();
+        effects.extend(self.mark_shown(shared));
+        effects
     }
 
     fn wants_tick(&self) -> bool {
@@ -281,6 +277,35 @@ impl Screen for Train {
 }
 
 impl Train {
+    fn act_here(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
+        if self.ask.is_some() {
+            return self.act_on_ask(action, shared);
+        }
+        if matches!(action, Action::NextPane | Action::PreviousPane) {
+            self.focus = if self.focus == Focus::List { Focus::Detail } else { Focus::List };
+            return vec![];
+        }
+        if self.form.is_some() && (self.focus == Focus::Detail || matches!(action, Action::Cancel | Action::SaveConfigAs)) {
+            let is_for_form = matches!(action, Action::Accept | Action::Cancel | Action::ResetValue | Action::SaveConfigAs);
+            if is_for_form || move_cursor(0, 1, 1, action).is_some() {
+                return self.act_on_form(action);
+            }
+        }
+        match action {
+            Action::StartTraining | Action::QueueTraining | Action::Accept => self.ask_to_start(action, shared),
+            Action::StopTraining => self.stop(shared),
+            Action::ResumeRun => self.resume_picked(shared),
+            Action::EditConfig => self.edit(),
+            Action::Preflight => {
+                self.look_is_old = true;
+                self.list().into_iter().chain(self.ask_for_look()).collect()
+            }
+            Action::PreviousSample => self.walk_samples(-1),
+            Action::NextSample => self.walk_samples(1),
+            action => self.move_by(action, shared),
+        }
+    }
+
     /// The list and what is right of it, with a column between them. Where there is no room for both, the one in focus has it all.
     fn areas(&self, area: Rect) -> (Rect, Rect) {
         if area.width < BOTH_PANES {

@@ -197,7 +197,7 @@ impl Train {
                 vec![Effect::task(Task::SaveAs { config: Box::new(config), name, from })]
             }
             What::Start { .. } => {
-                let order = TrainOrder { config, name, only: None, resume: None };
+                let order = TrainOrder::new(config, name);
                 if ask.pairs().is_empty() {
                     return self.start(order, shared);
                 }
@@ -225,9 +225,9 @@ impl Train {
         match (&self.pick, shared.work.training().map(|training| training.stage)) {
             (Pick::Queued(i), _) => vec![Effect::Cancel(*i), Effect::say("taken out of the queue")],
             (Pick::Run(folder), _) if self.run(folder).is_some_and(|run| run.state == State::Running) => {
-                vec![Effect::warn("another process trains this run: stop it there")]
+                vec![Effect::warn("this run is trained inside another process, not by the worker: stop it there, with Ctrl-C")]
             }
-            (_, None | Some(Stage::Ended)) => vec![Effect::warn("nothing is training here")],
+            (_, None | Some(Stage::Ended)) => vec![Effect::warn("nothing is training")],
             _ => vec![Effect::StopTraining],
         }
     }
@@ -259,8 +259,11 @@ impl Train {
             };
             return vec![Effect::warn(format!("{}: {why}", run.folder_name()))];
         }
-        let order =
-            TrainOrder { config: run.config.clone(), name: run.name.clone(), only: run.only.clone(), resume: Some(run.folder.clone()) };
+        let order = TrainOrder {
+            only: run.only.clone(),
+            resume: Some(run.folder.clone()),
+            ..TrainOrder::new(run.config.clone(), run.name.clone())
+        };
         self.config.clone_from(&order.config.name);
         self.start(order, shared)
     }
@@ -350,6 +353,10 @@ impl Train {
                 let mut effects = vec![Effect::say(format!("saved as configs/{name}.yaml; {edited} is as its file says again"))];
                 effects.extend(self.list());
                 effects
+            }
+            Done::Marked { sample, marks } => {
+                self.on_marked(sample, marks);
+                vec![]
             }
             Done::Watched { folder, figures } => {
                 if let Some(watched) = self.watched.as_mut().filter(|watched| watched.folder == *folder) {

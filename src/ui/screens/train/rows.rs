@@ -19,7 +19,7 @@ use crate::ui::work::{Order, Stage, Training};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Pick {
     Config(String),
-    /// The run that this process trains, or trained last.
+    /// The run that the worker trains, or trained last.
     Now,
     /// By its place in the queue.
     Queued(usize),
@@ -116,8 +116,8 @@ impl Train {
         }
         if let Some(training) = shared.work.training() {
             let (sign, heading) = match training.stage {
-                Stage::Ended if training.error.is_some() => ("!", " last run here"),
-                Stage::Ended => (" ", " last run here"),
+                Stage::Ended if training.error.is_some() => ("!", " last run"),
+                Stage::Ended => (" ", " last run"),
                 _ => ("▸", " under way"),
             };
             rows.extend([Row::Blank, Row::Heading(heading)]);
@@ -131,6 +131,7 @@ impl Train {
             let name = match order {
                 Order::Train(order) => order.name.clone(),
                 Order::Read(order) => format!("samples of {}", folder_name(&order.run)),
+                Order::Score(order) => format!("surprisal by {}", folder_name(&order.request.run)),
             };
             rows.push(Row::Choice(Pick::Queued(i), Cells { sign: " ", name, more: vec![] }));
         }
@@ -150,11 +151,11 @@ impl Train {
 /// What the run is at, in a word.
 pub(super) fn stage_word(training: &Training) -> &'static str {
     use crate::run::protocol::Outcome;
-    match (training.stage, training.history.ended.as_ref().map(|ended| ended.outcome)) {
+    match (training.stage, training.outcome) {
         (Stage::Ended, _) if training.error.is_some() => "failed",
         (Stage::Ended, Some(Outcome::Finished)) => "finished",
         (Stage::Ended, _) => "stopped",
-        _ if training.is_cancelled() => "stopping",
+        _ if training.is_cancelled => "stopping",
         (Stage::Preparing, _) => "preparing",
         (Stage::Loading | Stage::Creating, _) => "loading",
         (Stage::Training, _) => "training",

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 
 use super::figures::Figures;
-use crate::config::{Config, Workspace};
+use super::marked;
+use crate::config::{Config, Workspace, bounded};
 use crate::pairs::{self, Split, Status};
+use crate::review::marks::Marks;
 use crate::run::checkpoint::Checkpoints;
 use crate::run::preflight::{Level, Preflight};
+use crate::run::protocol::Sample;
 use crate::run::summary::{State, Summaries};
 use crate::run::{Follow, Run, Want, new_config, survey};
 use crate::ui::tasks::{self, Lane, in_words};
@@ -28,6 +31,8 @@ pub enum Task {
     SaveAs { config: Box<Config>, name: String, from: String },
     /// Reads on in a run's log.
     Watch(PathBuf),
+    /// Looks a canary's sample up in what its run was trained on.
+    Mark { folder: PathBuf, sample: Box<Sample> },
 }
 
 #[derive(Debug)]
@@ -46,6 +51,10 @@ pub enum Done {
     Watched {
         folder: PathBuf,
         figures: Result<Arc<Figures>, String>,
+    },
+    Marked {
+        sample: Box<Sample>,
+        marks: Arc<Marks>,
     },
 }
 
@@ -115,7 +124,7 @@ impl Look {
 impl Task {
     pub fn lane(&self) -> Lane {
         match self {
-            Task::Look(_) => Lane::Compute,
+            Task::Look(_) | Task::Mark { .. } => Lane::Compute,
             Task::List | Task::Choose { .. } | Task::SaveAs { .. } | Task::Watch(_) => Lane::Disk,
         }
     }
@@ -134,6 +143,11 @@ impl Task {
                 let stem = |path: PathBuf| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
                 Done::Saved { edited: config.name, saved: in_words(saved).map(stem) }
             }
+            // Where the run or its pairs cannot be read, other places say so.
+            Task::Mark { folder, sample } => {
+                let marks = marked::marks(workspace, &folder, &sample).unwrap_or_default();
+                Done::Marked { sample, marks: Arc::new(marks) }
+            }
             Task::Watch(folder) => Done::Watched { figures: in_words(watch(&mut desk.train.followed, &folder)), folder },
         }
     }
@@ -144,7 +158,7 @@ fn list(workspace: &Workspace, summaries: &mut Summaries) -> Result<Listing> {
     for path in workspace.training_configs()? {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         // A file that cannot be read is one with an error, which the config's own reader words.
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let text = bounded::read_text(&path, bounded::PROSE).unwrap_or_default();
         listing.configs.push(Listed { config: workspace.config(&name).map_err(|error| error.to_string()), name, text });
     }
     listing.configs.sort_by(|a, b| a.name.cmp(&b.name));

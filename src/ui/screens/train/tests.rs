@@ -13,6 +13,8 @@ use crate::run::log::History;
 use crate::run::preflight::Level;
 use crate::run::protocol::{Ended, Eval, Event, Finish, Outcome, Sample, Saved, Started, Step};
 use crate::run::summary::State;
+use crate::run::work;
+use crate::run::worker::{Report, Request};
 use crate::ui::keys::Keymap;
 use crate::ui::message::Io;
 use crate::ui::settings::{Settings, ThemeChoice};
@@ -23,6 +25,8 @@ use crate::ui::work::{Order, TrainOrder, Work};
 struct Bench {
     train: Train,
     shared: Shared,
+    /// The worker's queue.
+    worker: work::Work,
 }
 
 impl Bench {
@@ -36,7 +40,7 @@ impl Bench {
             work: Work::default(),
             clipboard: String::new(),
         };
-        let mut bench = Bench { train: Train::default(), shared };
+        let mut bench = Bench { train: Train::default(), shared, worker: work::Work::default() };
         assert_eq!(bench.show().len(), 1, "only the listing: there is no config to look at yet");
         let mut configs = vec![
             listed("llama-3.1-8b-lora"),
@@ -69,13 +73,20 @@ impl Bench {
         }
     }
 
-    /// Orders go to the work, as the application does it.
+    /// Orders go to the work, as the application does it, and are taken by a worker.
     fn serve(&mut self, effects: Vec<Effect>) {
         for effect in effects {
-            if let Effect::Order(order) = effect {
-                for news in self.shared.work.order(order).news {
-                    self.train.on_news(&news, &self.shared);
-                }
+            let Effect::Order(order) = effect else { continue };
+            let out = self.shared.work.order(order);
+            let mut news = out.news;
+            for effect in out.effects {
+                let Effect::Do(Io::Worker(Request::Order(order))) = effect else { continue };
+                let ticket = self.worker.order(order).ticket.unwrap();
+                self.shared.work.on_report(Report::Accepted { ticket });
+                news.extend(self.shared.work.on_report(Report::State(Box::new(self.worker.state()))).news);
+            }
+            for news in news {
+                self.train.on_news(&news, &self.shared);
             }
         }
     }
@@ -350,6 +361,30 @@ fn samples_are_walked_and_the_newest_is_followed() {
     assert!(bench.text(120, 34).contains("Canary B after step 22, 2 of 4"));
     bench.act(&[Action::NextSample, Action::NextSample, Action::NextSample]);
     assert_eq!(bench.train.sample, None);
+}
+
+#[test]
+fn what_a_sample_copied_is_marked() {
+    use crate::pairs::{Pair, Split, Status, Tier};
+    use crate::review::marks::{Asked, Trained};
+    let folder = "2026-11-22-pocket-llama-lora";
+    let mut bench = Bench::new(Depth::None, vec![run(folder, "pocket-llama-lora", State::Running, 50)]);
+    bench.train.go(Pick::Run(folder.into()), &bench.shared);
+    let figures = Ok(Arc::new(Figures::of(&history(22, false, None))));
+    let effects = bench.done(Done::Watched { folder: folder.into(), figures });
+    let [Effect::Do(Io::Task(AnyTask::Train(Task::Mark { sample, .. })))] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(sample.prompt, "B");
+    assert!(!bench.text(120, 40).contains("[="));
+    let response = "They came all the same, and stood along the wall.".to_owned();
+    let (tier, status, split) = (Tier::Note, Status::Ready, Split::Auto);
+    let pair = Pair { id: "a".into(), tier, source: "a".into(), prompt: String::new(), response, status, split, notes: String::new() };
+    let marks = Trained::on(&["a".into()], &[pair]).0.marks(&sample.text, &Asked::new(""));
+    assert!(bench.done(Done::Marked { sample: sample.clone(), marks: Arc::new(marks) }).is_empty(), "asked once");
+    let text = bench.text(120, 40);
+    assert!(text.contains("[=they came") && text.contains("the wall=].") && text.contains("10 words copied"), "{text}");
+    // Another sample is asked about anew.
+    let effects = bench.act(&[Action::PreviousSample]);
+    assert!(matches!(effects.as_slice(), [Effect::Do(Io::Task(AnyTask::Train(Task::Mark { sample, .. })))] if sample.prompt == "A"));
 }
 
 #[test]

@@ -198,6 +198,24 @@ fn a_folder_that_cannot_be_written_keeps_the_text() {
 }
 
 #[test]
+fn a_journal_that_cannot_be_written_is_said_once_and_tried_again() {
+    let mut stage = Stage::new();
+    let pairs = stage.folder.path().join("pairs");
+    fs::write(pairs.join(".unsaved"), "in the way").unwrap();
+    stage.act(&[A::Last, A::EditPair]).keys("Kept ");
+    stage.tick();
+    assert!(stage.said().contains("in memory only"), "{}", stage.said());
+    let said = stage.said.len();
+    stage.tick();
+    assert_eq!(stage.said.len(), said, "{:?}", stage.said);
+    fs::remove_file(pairs.join(".unsaved")).unwrap();
+    stage.tick();
+    assert_eq!(stage.said(), "recovery copies can be written again");
+    drop(stage.desk);
+    assert!(recoverable(&pairs).0[0].pair.prompt.starts_with("Kept "));
+}
+
+#[test]
 fn the_filter_looks_at_names_sources_and_words() {
     let found = |typed: &str| {
         let mut stage = Stage::new();

@@ -2,7 +2,6 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::style::Modifier;
 use ratatui::text::Line;
 use ratatui::widgets::{Paragraph, Wrap};
 
@@ -13,12 +12,12 @@ use super::super::texts::{Side, prose_area};
 use super::super::{Mode, Pairs};
 use super::{grouped, nothing, parts};
 use crate::dataset::Fit;
-use crate::ui::editor::{Editor, Look};
+use crate::ui::editor::Editor;
 use crate::ui::keys::{Action, Context};
 use crate::ui::prose::visible;
 use crate::ui::screen::Shared;
 use crate::ui::theme::Theme;
-use crate::ui::widgets::pane;
+use crate::ui::widgets::{look, pane};
 
 pub fn view(pairs: &Pairs, frame: &mut Frame, areas: &Areas, shared: &Shared) {
     let theme = &shared.theme;
@@ -63,19 +62,6 @@ fn draw(editor: &Editor, frame: &mut Frame, area: Rect, theme: &Theme, is_focuse
     editor.render(area, frame.buffer_mut(), &look(theme), is_focused);
     if let Some(at) = editor.caret().filter(|_| is_focused) {
         frame.set_cursor_position(at);
-    }
-}
-
-fn look(theme: &Theme) -> Look {
-    Look {
-        text: theme.text,
-        mark: theme.warning.add_modifier(Modifier::BOLD),
-        context: theme.context,
-        cut_off: theme.cut_off,
-        problem: theme.warning.add_modifier(Modifier::UNDERLINED),
-        rule: theme.warning,
-        found: theme.hit,
-        selection: theme.selection,
     }
 }
 

@@ -6,7 +6,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::{cut, indented};
-use crate::review::tally::tally;
+use crate::config::Temperature;
+use crate::review::tally::{ArmTally, tally};
 use crate::review::verdict::{ArmName, Outcome, asked};
 use crate::ui::keys::Action;
 use crate::ui::prose::{self, visible};
@@ -20,14 +21,15 @@ use crate::ui::widgets::pane;
 impl Review {
     pub(super) fn draw_verdict(&self, frame: &mut Frame, area: Rect, shelf: &Shelf, prompt: &Prompt, spread: &Spread, shared: &Shared) {
         let theme = &shared.theme;
-        let is_drawing = (0..shelf.runs.len()).any(|run| is_ordered(shelf, prompt, run, &shared.work));
-        let inner = pane(frame, area, theme, "Verdict", "", false);
+        let temperature = self.temperature(shelf);
+        let is_drawing = (0..shelf.runs.len()).any(|run| is_ordered(shelf, prompt, run, temperature, &shared.work));
+        let inner = pane(frame, area, theme, "Verdict", &in_progress(shelf, shared), false);
         let progress = self.progress(shared);
         let draft = self.place().and_then(|place| self.drafts.get(&place)).filter(|draft| !draft.is_empty());
         let key = |action| key(&shared.keymap, action);
         let mut lines: Vec<Line> = vec![];
         match (draft, spread.verdict) {
-            (Some(draft), _) => {
+            (Some(draft), _) if !spread.is_across => {
                 let mut said = vec![match &draft.outcome {
                     Some(outcome) => in_words(outcome, |arm| spread.title_of(shelf, arm)),
                     None => "no outcome yet".to_owned(),
@@ -49,7 +51,7 @@ impl Review {
                     theme.faint,
                 ));
             }
-            (None, Some(verdict)) => {
+            (_, Some(verdict)) => {
                 let reading = &verdict.reading;
                 let mut said = vec![in_words(&reading.outcome, |arm| spread.title_of(shelf, arm))];
                 said.push(if reading.blind { "read blind".into() } else { "names known".into() });
@@ -57,15 +59,24 @@ impl Review {
                     said.push(format!("“{}”", visible(&reading.comment)));
                 }
                 lines.push(Line::raw(said.join(" · ")));
-                let tally = self.columns.lines(&running_tally(shelf), inner.width.saturating_sub(2));
+                let tally = self.columns.lines(&running_tally(shelf, temperature), inner.width.saturating_sub(2));
                 lines.extend(tally.iter().map(|line| Line::styled(line.clone(), theme.faint)));
             }
-            (None, None) if !spread.is_whole() && !progress.is_empty() => {}
-            (None, None) if spread.panes.is_empty() => lines.push(Line::styled("Nothing to judge yet.", theme.faint)),
-            (None, None) => lines.push(Line::styled(
+            (_, None) if !spread.is_whole() && !progress.is_empty() => {}
+            (_, None) if spread.is_across => lines.push(Line::styled(
                 format!(
-                    "{} best   {} tie   {} all bad   {} rubric   {} comment",
+                    "One arm at several temperatures, to be looked at.   {} pick   {} all arms at this temperature",
+                    key(Action::Pick),
+                    key(Action::Temperatures)
+                ),
+                theme.faint,
+            )),
+            (_, None) if spread.panes.is_empty() => lines.push(Line::styled("Nothing to judge yet.", theme.faint)),
+            (_, None) => lines.push(Line::styled(
+                format!(
+                    "{} best   {} rank   {} tie   {} all bad   {} rubric   {} comment",
                     key(Action::Best),
+                    key(Action::Rank),
                     key(Action::Tie),
                     key(Action::AllBad),
                     key(Action::ScoreArms),
@@ -174,11 +185,21 @@ impl Review {
     }
 }
 
+/// Which run is still training, where one is: its texts are of a checkpoint on the way. It names no pane.
+fn in_progress(shelf: &Shelf, shared: &Shared) -> String {
+    let training = shared.work.training().filter(|_| shared.work.is_training()).and_then(|training| training.run.as_ref());
+    let run = shelf.runs.iter().find(|run| Some(&run.folder) == training);
+    run.and_then(|run| Some(format!("{} is still training: its texts are of step {}", visible(&run.name), run.step?))).unwrap_or_default()
+}
+
 fn in_words(outcome: &Outcome, title: impl Fn(&ArmName) -> String) -> String {
     let list = |arms: &[ArmName]| arms.iter().map(&title).collect::<Vec<_>>().join(" and ");
     match outcome {
         Outcome::Best(best) => format!("Best: {}", list(best)),
-        Outcome::Ranking(groups) => groups.iter().map(|group| list(group)).collect::<Vec<_>>().join(" > "),
+        Outcome::Ranking(groups) => {
+            let alike = |arms: &Vec<ArmName>| arms.iter().map(&title).collect::<Vec<_>>().join(" = ");
+            groups.iter().map(alike).collect::<Vec<_>>().join(" > ")
+        }
         Outcome::Tie => "A tie".into(),
         Outcome::AllBad => "All bad".into(),
     }
@@ -187,14 +208,19 @@ fn in_words(outcome: &Outcome, title: impl Fn(&ArmName) -> String) -> String {
 /// Keeps a name and its numbers on one line.
 const NO_BREAK: &str = "\u{a0}";
 
-/// How often each arm won so far, the most successful first.
-fn running_tally(shelf: &Shelf) -> String {
+/// How often each arm won so far at a temperature, the most successful first.
+fn running_tally(shelf: &Shelf, temperature: Temperature) -> String {
     let readings = shelf.verdicts.verdicts.iter().map(|verdict| &verdict.reading);
+    let readings = readings.filter(|reading| reading.is_at(temperature, shelf.temperature));
     let tally = tally(readings.filter(|reading| reading.arms().all(|arm| shelf.arm_of(arm).is_some())), ArmName::clone);
     let mut arms = tally.arms;
     arms.sort_by(|a, b| b.win_rate().partial_cmp(&a.win_rate()).unwrap_or(std::cmp::Ordering::Equal));
     let title = |arm: &ArmName| shelf.arm_of(arm).map_or_else(|| arm.to_string(), |at| shelf.arms[at].title.clone());
-    let won: Vec<String> =
-        arms.iter().map(|arm| format!("{} {} of {}", title(&arm.arm), arm.wins, arm.readings).replace(' ', NO_BREAK)).collect();
-    format!("Won so far: {}", won.join(" · "))
+    let strength = |arm: &ArmTally<ArmName>| match (arm.strength, arm.strength_interval) {
+        (Some(strength), Some((low, high))) => format!(", strength {strength:.2} ({low:.2} to {high:.2})"),
+        _ => String::new(),
+    };
+    let said = |arm: &ArmTally<ArmName>| format!("{} {} of {}{}", title(&arm.arm), arm.wins, arm.readings, strength(arm));
+    let won: Vec<String> = arms.iter().map(|arm| said(arm).replace(' ', NO_BREAK)).collect();
+    format!("Won so far at {temperature}: {}", won.join(" · "))
 }

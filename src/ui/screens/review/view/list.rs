@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::cut;
+use crate::config::Temperature;
 use crate::review::verdict::Reading;
 use crate::ui::prose::{self, visible};
 use crate::ui::screens::review::shelf::{Kind, Prompt, Shelf};
@@ -71,10 +72,10 @@ impl Review {
             ),
             Row::Prompt(at) => {
                 let prompt = &shelf.prompts[*at];
-                let samples = prompt.samples();
+                let samples = prompt.samples(self.temperature(shelf));
                 let read = match samples {
                     0 => "–".to_owned(),
-                    n => format!("{}/{n}", judged(shelf, prompt)),
+                    n => format!("{}/{n}", judged(shelf, prompt, self.temperature(shelf))),
                 };
                 let name = match prompt.kind {
                     Kind::Canary => format!("{}  {}", prompt.name, prompt.about),
@@ -97,12 +98,13 @@ impl Review {
     }
 }
 
-/// Standing verdicts on a prompt's samples.
-fn judged(shelf: &Shelf, prompt: &Prompt) -> usize {
-    let is_ours = |reading: &Reading| reading.prompt == prompt.id && reading.arms().any(|arm| shelf.arm_of(arm).is_some());
+/// Standing verdicts on a prompt's samples at a temperature.
+fn judged(shelf: &Shelf, prompt: &Prompt, temperature: Temperature) -> usize {
+    let is_at = |reading: &Reading| reading.prompt == prompt.id && reading.is_at(temperature, shelf.temperature);
+    let is_ours = |reading: &Reading| is_at(reading) && reading.arms().any(|arm| shelf.arm_of(arm).is_some());
     let samples = shelf.verdicts.verdicts.iter().filter(|verdict| is_ours(&verdict.reading));
     let mut samples: Vec<usize> = samples.filter_map(|verdict| verdict.reading.shown.first().map(|shown| shown.sample)).collect();
     samples.sort_unstable();
     samples.dedup();
-    samples.len().min(prompt.samples())
+    samples.len().min(prompt.samples(temperature))
 }

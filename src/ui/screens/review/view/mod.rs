@@ -2,6 +2,7 @@
 
 mod foot;
 mod list;
+mod marks;
 mod words;
 
 use ratatui::Frame;
@@ -14,9 +15,10 @@ use super::layout::Areas;
 use super::shelf::{Kind, Prompt, Shelf};
 use super::spread::{At, Content, Pane, Spread};
 use super::{Focus, Mode, Review, key};
+use crate::review::marks::Marks;
 use crate::review::verdict::Outcome;
 use crate::run::protocol::Finish;
-use crate::ui::keys::Action;
+use crate::ui::keys::{Action, Context};
 use crate::ui::prose::{self, visible};
 use crate::ui::screen::Shared;
 use crate::ui::theme::Theme;
@@ -33,6 +35,9 @@ impl Review {
             let inner = pane(frame, area, theme, "Review", "", true);
             return paragraphs(frame, inner, &self.why_no_prompt(shelf, shared), theme);
         };
+        if let Some(heat) = &self.heat {
+            return self.draw_heat(frame, area, shelf, prompt, heat, shared);
+        }
         let areas = Areas::new(area, self.wanted_areas(spread.panes.len()));
         if let Some(list) = areas.list {
             self.draw_list(frame, list, shelf, theme);
@@ -51,7 +56,13 @@ impl Review {
         match &self.mode {
             Mode::Rating(dimension) => self.draw_rubric(frame, areas.foot, shelf, prompt, &spread, *dimension, theme),
             Mode::Comment(line) => draw_line(frame, areas.foot, theme, "Comment", line, "what the scores do not say"),
-            Mode::Prompt(line) => draw_line(frame, areas.foot, theme, "Prompt", line, "what every arm is asked"),
+            Mode::Prompt(text) => {
+                let (ask, leave) = (prompt_key(shared, Action::Accept), prompt_key(shared, Action::Cancel));
+                let inner = pane(frame, areas.foot, theme, "What every arm is asked", &format!("{ask} asks · {leave} cancels"), true);
+                text.view(frame, indented(inner), theme);
+            }
+            Mode::Ranking(ranking) => self.draw_ranking(frame, areas.foot, ranking, &spread, theme),
+            Mode::Marks(cursor) => self.draw_marks(frame, areas.foot, &spread, *cursor, theme),
             Mode::Reading => self.draw_verdict(frame, areas.foot, shelf, prompt, &spread, shared),
         }
     }
@@ -63,11 +74,18 @@ impl Review {
             Kind::Free => "A prompt of your own".to_owned(),
         };
         let which = match self.at {
-            At::Sample(sample) => format!("sample {} of {}", sample + 1, prompt.samples().max(shelf.samples).max(sample + 1)),
+            At::Sample(sample) => {
+                let drawn = prompt.samples(self.temperature(shelf));
+                format!("sample {} of {}", sample + 1, drawn.max(shelf.samples).max(sample + 1))
+            }
             At::Picks => "the picked samples".to_owned(),
         };
         let blind = if spread.is_hidden { "blind" } else { "names shown" };
-        let right = format!("{which} · {blind}");
+        let at = match spread.is_across {
+            true => format!("{} temperatures", spread.panes.len()),
+            false => format!("at {}", self.temperature(shelf)),
+        };
+        let right = format!("{which} · {at} · {blind}");
         let room = usize::from(area.width).saturating_sub(prose::width(&right) + 8);
         let inner = pane(frame, area, &shared.theme, &cut(&visible(&title), room), &right, false);
         let text = Rect { height: inner.height.min(2), ..indented(inner) };
@@ -88,12 +106,13 @@ impl Review {
         let is_current = self.pane.min(spread.panes.len() - 1) == number;
         let is_focused = is_current && self.focus == Focus::Panes;
         let others = if areas.is_single { 4 * spread.panes.len() } else { 0 };
-        let note = pane_note(shown, usize::from(area.width).saturating_sub(prose::width(&shown.title) + 10 + others));
+        let marks = self.marks_of(spread, shown);
+        let note = pane_note(shown, marks.as_deref(), usize::from(area.width).saturating_sub(prose::width(&shown.title) + 10 + others));
         let inner = match areas.is_single && spread.panes.len() > 1 {
             true => {
                 let inner = pane(frame, area, theme, "", &note, is_focused);
                 let room = usize::from(area.width).saturating_sub(prose::width(&note) + 4);
-                let tabs = tab_line(spread, number, is_focused, |shown| self.is_best(shown, spread), room, theme);
+                let tabs = tab_line(spread, number, is_focused, |shown| self.place_mark(shown, spread), room, theme);
                 let width = tabs.width() as u16;
                 frame.render_widget(tabs, Rect { x: area.x, width: width.min(area.width), height: 1, ..area });
                 inner
@@ -104,7 +123,10 @@ impl Review {
         let words = match &shown.content {
             Content::Missing => "No sample here.".to_owned(),
             Content::Whole(text) if text.text.trim().is_empty() => "An empty text: the model ended at once.".to_owned(),
-            Content::Whole(whole) => return self.draw_text(frame, text, number, &whole.text),
+            Content::Whole(whole) => match &marks {
+                Some(marks) => return self.draw_marked(frame, text, number, &whole.text, marks, theme),
+                None => return self.draw_text(frame, text, number, &whole.text),
+            },
             Content::Written(part) if part.is_empty() && spread.is_hidden => {
                 "Being written … It is shown when every arm has begun, so that who writes first betrays nothing.".to_owned()
             }
@@ -116,7 +138,7 @@ impl Review {
         } else {
             words
         };
-        self.columns.note(number, 1, text.height);
+        self.columns.note(number, 1, (text.width, text.height));
         let lines = self.columns.lines(&words, text.width);
         let lines: Vec<Line> = lines.iter().map(|line| Line::styled(line.clone(), theme.faint)).collect();
         frame.render_widget(Paragraph::new(lines), text);
@@ -124,7 +146,7 @@ impl Review {
 
     fn draw_text(&self, frame: &mut Frame, area: Rect, number: usize, text: &str) {
         let lines = self.columns.lines(text, area.width);
-        let last = self.columns.note(number, lines.len(), area.height);
+        let last = self.columns.note(number, lines.len(), (area.width, area.height));
         let top = self.tops.get(number).copied().unwrap_or(0).min(last);
         let shown = lines.iter().skip(top).take(usize::from(area.height)).map(|line| Line::raw(line.as_str()));
         frame.render_widget(Paragraph::new(shown.collect::<Vec<_>>()), area);
@@ -133,14 +155,20 @@ impl Review {
     /// Marked where keys are about it, and where it is among the best.
     fn title(&self, shown: &Pane, spread: &Spread, is_current: bool) -> String {
         let here = if is_current && spread.panes.len() > 1 { "▸ " } else { "" };
-        let best = if self.is_best(shown, spread) { " ★" } else { "" };
-        format!("{here}{}{best}", shown.title)
+        format!("{here}{}{}", shown.title, self.place_mark(shown, spread))
     }
 
-    fn is_best(&self, shown: &Pane, spread: &Spread) -> bool {
-        let outcome = self.outcome(spread);
-        let Some(shelf) = &self.shelf else { return false };
-        matches!(outcome, Some(Outcome::Best(best)) if best.contains(&shelf.arms[shown.arm].name))
+    /// Behind a title: a star for the best, in a ranking the place.
+    fn place_mark(&self, shown: &Pane, spread: &Spread) -> String {
+        let Some(shelf) = &self.shelf else { return String::new() };
+        let arm = &shelf.arms[shown.arm].name;
+        match self.outcome(spread) {
+            Some(Outcome::Best(best)) if best.contains(arm) => " ★".into(),
+            Some(Outcome::Ranking(groups)) => {
+                groups.iter().position(|group| group.contains(arm)).map_or(String::new(), |place| format!(" #{}", place + 1))
+            }
+            _ => String::new(),
+        }
     }
 
     /// What is decided on these texts, on record or not yet.
@@ -153,8 +181,8 @@ impl Review {
     }
 }
 
-/// Beside a pane's title, as much as there is room for: nothing that tells one model from another.
-fn pane_note(shown: &Pane, room: usize) -> String {
+/// Beside a pane's title, as much as there is room for: nothing that tells one model from another while names are hidden, and then there are no marks.
+fn pane_note(shown: &Pane, marks: Option<&Marks>, room: usize) -> String {
     let mut said = vec![];
     if shown.is_picked {
         said.push("picked".to_owned());
@@ -164,6 +192,7 @@ fn pane_note(shown: &Pane, room: usize) -> String {
             if text.finish == Finish::Length {
                 said.push("not ended".into());
             }
+            said.extend(marks.into_iter().flat_map(Marks::counts));
             said.push(format!("{} words", text.text.split_whitespace().count()));
         }
         Content::Written(_) => said.push("being written".into()),
@@ -179,13 +208,13 @@ fn tab_line(
     spread: &Spread,
     current: usize,
     is_focused: bool,
-    is_best: impl Fn(&Pane) -> bool,
+    place_mark: impl Fn(&Pane) -> String,
     room: usize,
     theme: &Theme,
 ) -> Line<'static> {
     let rule = if is_focused { theme.border_focused } else { theme.border };
     let mut spans = vec![Span::styled(if is_focused { "━ " } else { "─ " }, rule)];
-    let title = |shown: &Pane| format!("{}{}", shown.title, if is_best(shown) { " ★" } else { "" });
+    let title = |shown: &Pane| format!("{}{}", shown.title, place_mark(shown));
     let all: usize = spread.panes.iter().map(|shown| prose::width(&title(shown)) + 3).sum();
     for (at, shown) in spread.panes.iter().enumerate() {
         let is_here = at == current;
@@ -196,6 +225,11 @@ fn tab_line(
         spans.push(Span::raw("  "));
     }
     Line::from(spans)
+}
+
+/// A key while a prompt is written.
+fn prompt_key(shared: &Shared, action: Action) -> String {
+    shared.keymap.key_for(Context::Ask, action).map_or_else(|| "the palette".into(), |key| key.to_string())
 }
 
 fn draw_line(frame: &mut Frame, area: Rect, theme: &Theme, title: &str, line: &LineInput, placeholder: &str) {
@@ -220,12 +254,12 @@ fn paragraphs(frame: &mut Frame, area: Rect, said: &[String], theme: &Theme) {
 }
 
 /// A column of air on both sides.
-fn indented(area: Rect) -> Rect {
+pub(super) fn indented(area: Rect) -> Rect {
     Rect { x: area.x + 1.min(area.width), width: area.width.saturating_sub(2), ..area }
 }
 
 /// The start of a text that fits, with `…` where it is cut.
-fn cut(text: &str, columns: usize) -> String {
+pub(super) fn cut(text: &str, columns: usize) -> String {
     if prose::width(text) <= columns {
         return text.to_owned();
     }

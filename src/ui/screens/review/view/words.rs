@@ -36,7 +36,11 @@ impl Review {
         if asked.is_empty() {
             said.push("This prompt asks for a long piece, and no model here can write one.".into());
         } else {
-            said.push("Nothing was drawn of this prompt yet.".to_owned());
+            let temperature = self.temperature(shelf);
+            said.push(match temperature == shelf.temperature {
+                true => "Nothing was drawn of this prompt yet.".to_owned(),
+                false => format!("Nothing was drawn of this prompt at temperature {temperature} yet."),
+            });
             said.push(format!("{} draws {} samples of each arm: {arms}.", key(&shared.keymap, Action::Generate), shelf.samples));
         }
         for run in shelf.runs.iter().filter(|run| run.step.is_none()) {

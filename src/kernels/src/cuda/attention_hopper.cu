@@ -1,0 +1,394 @@
+// Causal attention over packed sequences (Dao 2023) with Hopper's products and copies, in bf16 with f32 sums.
+//
+// A block takes a tile of 128 queries (or keys) of one head: one warp group fetches the other side's tiles, two warp groups of 64
+// rows each compute, so that one's exponentials overlap the other's products (Shah et al. 2024). Backward makes two passes, one
+// for dq and one for dk and dv, as in attention.cu: so every sum has one order. Rows of qkv are [q heads | k heads | v heads].
+//
+// Figures of each query that backward needs, its log-sum-exp in base 2 and its delta, lie by head in rows of whole 64s of each
+// sequence; a query that is not there has (infinity, 0), so that its probabilities are 0.
+#include "hopper.cuh"
+
+using namespace hopper;
+
+struct Tile {
+    uint32_t first, length, start, figures; // of the sequence in the pack, its tokens, this tile's first row in it; where its figures begin
+};
+
+#define LOG2E 1.4426950408889634f
+#define LN2 0.6931471805599453f
+#define GROUP 128
+#define THREADS (3 * GROUP)
+
+// Rows of 64 x D sums to bf16, `stride` apart; rows from `count` on are left out.
+template <int D> __device__ __forceinline__ void store(bf16 *to, size_t stride, const float (&c)[D / 2], float low, float high, int count) {
+    int lane = threadIdx.x % 32, row = threadIdx.x % GROUP / 32 * 16 + lane / 4, column = lane % 4 * 2;
+#pragma unroll
+    for (int n = 0; n < D / 8; n++) {
+        if (row < count) *reinterpret_cast<uint32_t *>(to + row * stride + n * 8 + column) = pack(c[4 * n] * low, c[4 * n + 1] * low);
+        if (row + 8 < count) *reinterpret_cast<uint32_t *>(to + (row + 8) * stride + n * 8 + column) = pack(c[4 * n + 2] * high, c[4 * n + 3] * high);
+    }
+}
+
+template <int D> struct Forward {
+    static constexpr int KEYS = 128, STAGES = 2;
+    static constexpr uint32_t SIZE = KEYS * D * 2, OWN = 128 * D * 2;
+    static constexpr uint32_t K = OWN, V = K + STAGES * SIZE, BARRIERS = V + STAGES * SIZE;
+};
+
+template <int D>
+__device__ void forward(const TensorMap *qkv, bf16 *out, float *lse, const Tile *tiles, uint32_t heads, uint32_t kv, float scale, uint32_t width) {
+    using L = Forward<D>;
+    extern __shared__ __align__(1024) uint8_t memory[];
+    const uint32_t base = shared_address(memory), own_full = base + L::BARRIERS;
+    auto k_full = [&](int stage) { return own_full + 8 + stage * 24; };
+    auto v_full = [&](int stage) { return own_full + 16 + stage * 24; };
+    auto empty = [&](int stage) { return own_full + 24 + stage * 24; };
+    const int head = blockIdx.x;
+    const Tile tile = tiles[blockIdx.y];
+    const int blocks = (min(tile.start + 128, tile.length) + L::KEYS - 1) / L::KEYS;
+    if (threadIdx.x == 0) {
+        barrier_init(own_full, 1);
+        for (int stage = 0; stage < L::STAGES; stage++) barrier_init(k_full(stage), 1), barrier_init(v_full(stage), 1), barrier_init(empty(stage), 2);
+        barriers_ready();
+    }
+    __syncthreads();
+    if (threadIdx.x < GROUP) {
+        give_registers<24>();
+        if (threadIdx.x == 0) {
+            const uint32_t shared_head = heads + head / (heads / kv);
+            barrier_expect(own_full, L::OWN);
+            copy_tile<128, D>(base, qkv, head * D, tile.first + tile.start, own_full);
+            for (int block = 0; block < blocks; block++) {
+                int stage = block % L::STAGES;
+                if (block >= L::STAGES) barrier_wait(empty(stage), (block / L::STAGES - 1) % 2);
+                barrier_expect(k_full(stage), L::SIZE);
+                copy_tile<L::KEYS, D>(base + L::K + stage * L::SIZE, qkv, shared_head * D, tile.first + block * L::KEYS, k_full(stage));
+                barrier_expect(v_full(stage), L::SIZE);
+                copy_tile<L::KEYS, D>(base + L::V + stage * L::SIZE, qkv, (shared_head + kv) * D, tile.first + block * L::KEYS, v_full(stage));
+            }
+        }
+        return;
+    }
+    take_registers<240>();
+    const int group = threadIdx.x / GROUP - 1, thread = threadIdx.x % GROUP, lane = thread % 32, row = group * 64 + thread / 32 * 16 + lane / 4;
+    const float factor = scale * LOG2E;
+    float o[D / 2] = {}, top[2] = {-INFINITY, -INFINITY}, sum[2] = {};
+    barrier_wait(own_full, 0);
+    for (int block = 0; block < blocks; block++) {
+        const int stage = block % L::STAGES, phase = block / L::STAGES % 2;
+        const uint32_t keys = base + L::K + stage * L::SIZE, values = base + L::V + stage * L::SIZE;
+        float p[L::KEYS / 2];
+        barrier_wait(k_full(stage), phase);
+        begin();
+#pragma unroll
+        for (int d = 0; d < D; d += 16) multiply(p, by_rows<128>(base, group * 64, d), by_rows<L::KEYS>(keys, 0, d), d != 0);
+        commit();
+        wait<0>();
+        settle(p);
+        if (block + 1 == blocks) { // the diagonal
+            int first = block * L::KEYS - tile.start;
+#pragma unroll
+            for (int i = 0; i < L::KEYS / 2; i++)
+                if (first + i / 4 * 8 + lane % 4 * 2 + i % 2 > row + i / 2 % 2 * 8) p[i] = -INFINITY;
+        }
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            float most = top[half];
+#pragma unroll
+            for (int n = 0; n < L::KEYS / 8; n++) most = fmaxf(most, fmaxf(p[4 * n + 2 * half], p[4 * n + 2 * half + 1]));
+            most = fmaxf(most, __shfl_xor_sync(0xffffffff, most, 1));
+            most = fmaxf(most, __shfl_xor_sync(0xffffffff, most, 2));
+            float shrink = exp2f((top[half] - most) * factor), shift = most * factor;
+            top[half] = most;
+            sum[half] *= shrink;
+#pragma unroll
+            for (int n = 0; n < D / 8; n++) o[4 * n + 2 * half] *= shrink, o[4 * n + 2 * half + 1] *= shrink;
+#pragma unroll
+            for (int n = 0; n < L::KEYS / 8; n++)
+#pragma unroll
+                for (int i = 4 * n + 2 * half; i < 4 * n + 2 * half + 2; i++) {
+                    p[i] = exp2f(p[i] * factor - shift);
+                    sum[half] += p[i];
+                }
+        }
+        uint32_t a[L::KEYS / 16][4];
+#pragma unroll
+        for (int j = 0; j < L::KEYS / 16; j++) as_left(a[j], p, j);
+        barrier_wait(v_full(stage), phase);
+        settle(o);
+        begin();
+#pragma unroll
+        for (int j = 0; j < L::KEYS / 16; j++) multiply(o, a[j], by_columns<L::KEYS>(values, j * 16), true);
+        commit();
+        wait<0>();
+        settle(o);
+        if (thread == 0) barrier_arrive(empty(stage));
+    }
+    const int rows = tile.length - tile.start;
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+        sum[half] += __shfl_xor_sync(0xffffffff, sum[half], 1);
+        sum[half] += __shfl_xor_sync(0xffffffff, sum[half], 2);
+        int at = row + half * 8;
+        if (lane % 4 == 0 && at < rows) lse[size_t(tile.first + tile.start + at) * heads + head] = top[half] * scale + log2f(sum[half]) * LN2;
+    }
+    store<D>(out + size_t(tile.first + tile.start + group * 64) * width + head * D, width, o, 1.0f / sum[0], 1.0f / sum[1], rows - group * 64);
+}
+
+// figures (H, padded): a warp a query and head of each 64-row tile.
+template <int D>
+__device__ void figures(const bf16 *dout, const bf16 *out, const float *lse, float2 *to, const Tile *tiles, uint32_t count, uint32_t heads, uint32_t padded,
+                        uint32_t dout_width, uint32_t out_width) {
+    constexpr int V = D / 32;
+    uint32_t item = FIRST / 32, lane = threadIdx.x % 32;
+    if (item >= count * 64 * heads) return;
+    const Tile tile = tiles[item / (64 * heads)];
+    uint32_t row = item / heads % 64, head = item % heads;
+    float2 figure = {INFINITY, 0.0f};
+    if (tile.start + row < tile.length) {
+        size_t token = tile.first + tile.start + row, at = head * D + lane * V;
+        auto a = Lanes<bf16, V>::load(dout + token * dout_width + at), b = Lanes<bf16, V>::load(out + token * out_width + at);
+        float sum = 0.0f;
+        for (int k = 0; k < V; k++) sum += a.v[k] * b.v[k];
+        figure = {lse[token * heads + head] * LOG2E, warp_sum(sum)};
+    }
+    if (lane == 0) to[size_t(head) * padded + tile.figures + tile.start + row] = figure;
+}
+
+template <int D> struct BackwardQ {
+    static constexpr int KEYS = 64, STAGES = D == 128 ? 3 : 4;
+    static constexpr uint32_t SIZE = KEYS * D * 2, OWN = 128 * D * 2;
+    static constexpr uint32_t Q = 0, DY = OWN, K = 2 * OWN, V = K + STAGES * SIZE, BARRIERS = V + STAGES * SIZE;
+};
+
+template <int D>
+__device__ void backward_q(const TensorMap *qkv, const TensorMap *dout, const float2 *figures, bf16 *dqkv, const Tile *tiles, uint32_t stride, uint32_t heads,
+                           uint32_t kv, float scale, uint32_t padded) {
+    using L = BackwardQ<D>;
+    extern __shared__ __align__(1024) uint8_t memory[];
+    const uint32_t base = shared_address(memory), own_full = base + L::BARRIERS;
+    auto full = [&](int stage) { return own_full + 8 + stage * 16; };
+    auto empty = [&](int stage) { return own_full + 16 + stage * 16; };
+    const int head = blockIdx.x;
+    const Tile tile = tiles[blockIdx.y];
+    const int blocks = (min(tile.start + 128, tile.length) + L::KEYS - 1) / L::KEYS;
+    if (threadIdx.x == 0) {
+        barrier_init(own_full, 1);
+        for (int stage = 0; stage < L::STAGES; stage++) barrier_init(full(stage), 1), barrier_init(empty(stage), 2);
+        barriers_ready();
+    }
+    __syncthreads();
+    if (threadIdx.x < GROUP) {
+        give_registers<24>();
+        if (threadIdx.x == 0) {
+            const uint32_t shared_head = heads + head / (heads / kv);
+            barrier_expect(own_full, 2 * L::OWN);
+            copy_tile<128, D>(base + L::Q, qkv, head * D, tile.first + tile.start, own_full);
+            copy_tile<128, D>(base + L::DY, dout, head * D, tile.first + tile.start, own_full);
+            for (int block = 0; block < blocks; block++) {
+                int stage = block % L::STAGES;
+                if (block >= L::STAGES) barrier_wait(empty(stage), (block / L::STAGES - 1) % 2);
+                barrier_expect(full(stage), 2 * L::SIZE);
+                copy_tile<L::KEYS, D>(base + L::K + stage * L::SIZE, qkv, shared_head * D, tile.first + block * L::KEYS, full(stage));
+                copy_tile<L::KEYS, D>(base + L::V + stage * L::SIZE, qkv, (shared_head + kv) * D, tile.first + block * L::KEYS, full(stage));
+            }
+        }
+        return;
+    }
+    take_registers<240>();
+    const int group = threadIdx.x / GROUP - 1, thread = threadIdx.x % GROUP, lane = thread % 32, row = group * 64 + thread / 32 * 16 + lane / 4;
+    const int rows = tile.length - tile.start;
+    const float factor = scale * LOG2E;
+    float2 figure[2];
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+        int at = row + half * 8;
+        figure[half] = at < rows ? figures[size_t(head) * padded + tile.figures + tile.start + at] : make_float2(INFINITY, 0.0f);
+    }
+    float dq[D / 2] = {};
+    barrier_wait(own_full, 0);
+    for (int block = 0; block < blocks; block++) {
+        const int stage = block % L::STAGES, first = block * L::KEYS - int(tile.start) - group * 64; // from this group's first query
+        barrier_wait(full(stage), block / L::STAGES % 2);
+        if (first <= 63) {
+            const uint32_t keys = base + L::K + stage * L::SIZE, values = base + L::V + stage * L::SIZE;
+            float p[L::KEYS / 2], ds[L::KEYS / 2];
+            begin();
+#pragma unroll
+            for (int d = 0; d < D; d += 16) multiply(p, by_rows<128>(base + L::Q, group * 64, d), by_rows<L::KEYS>(keys, 0, d), d != 0);
+            commit();
+#pragma unroll
+            for (int d = 0; d < D; d += 16) multiply(ds, by_rows<128>(base + L::DY, group * 64, d), by_rows<L::KEYS>(values, 0, d), d != 0);
+            commit();
+            wait<1>();
+            settle(p);
+#pragma unroll
+            for (int i = 0; i < L::KEYS / 2; i++) {
+                p[i] = exp2f(p[i] * factor - figure[i / 2 % 2].x);
+                if (first + 63 > 0 && first + i / 4 * 8 + lane % 4 * 2 + i % 2 > row - group * 64 + i / 2 % 2 * 8) p[i] = 0.0f;
+            }
+            wait<0>();
+            settle(ds);
+            uint32_t a[L::KEYS / 16][4];
+#pragma unroll
+            for (int i = 0; i < L::KEYS / 2; i++) ds[i] = p[i] * (ds[i] - figure[i / 2 % 2].y);
+#pragma unroll
+            for (int j = 0; j < L::KEYS / 16; j++) as_left(a[j], ds, j);
+            settle(dq);
+            begin();
+#pragma unroll
+            for (int j = 0; j < L::KEYS / 16; j++) multiply(dq, a[j], by_columns<L::KEYS>(keys, j * 16), true);
+            commit();
+            wait<0>();
+            settle(dq);
+        }
+        if (thread == 0) barrier_arrive(empty(stage));
+    }
+    store<D>(dqkv + size_t(tile.first + tile.start + group * 64) * stride + head * D, stride, dq, scale, scale, rows - group * 64);
+}
+
+template <int D> struct BackwardKV {
+    static constexpr int QUERIES = 64, STAGES = 3;
+    static constexpr uint32_t SIZE = QUERIES * D * 2, OWN = 128 * D * 2, FIGURES = QUERIES * 8;
+    static constexpr uint32_t K = 0, V = OWN, Q = 2 * OWN, DY = Q + STAGES * SIZE, FIGURE = DY + STAGES * SIZE, BARRIERS = FIGURE + STAGES * FIGURES;
+};
+
+// A block adds up `together` query heads of one key head. Where that is not the whole group, each part goes to `parts`
+// (2, N, H / together, D) in f32.
+template <int D>
+__device__ void backward_kv(const TensorMap *qkv, const TensorMap *dout, const float2 *figures, bf16 *dqkv, float *parts, const Tile *tiles, uint32_t stride,
+                            uint32_t heads, uint32_t kv, float scale, uint32_t padded, uint32_t tokens, uint32_t together) {
+    using L = BackwardKV<D>;
+    extern __shared__ __align__(1024) uint8_t memory[];
+    const uint32_t base = shared_address(memory), own_full = base + L::BARRIERS;
+    auto full = [&](int stage) { return own_full + 8 + stage * 16; };
+    auto empty = [&](int stage) { return own_full + 16 + stage * 16; };
+    const int part = blockIdx.x, head = part * together, shared_head = heads + head / (heads / kv);
+    const Tile tile = tiles[blockIdx.y];
+    const int rows = tile.length - tile.start, blocks = (rows + L::QUERIES - 1) / L::QUERIES, steps = blocks * together;
+    if (threadIdx.x == 0) {
+        barrier_init(own_full, 1);
+        for (int stage = 0; stage < L::STAGES; stage++) barrier_init(full(stage), 1), barrier_init(empty(stage), 2);
+        barriers_ready();
+    }
+    __syncthreads();
+    if (threadIdx.x < GROUP) {
+        give_registers<24>();
+        if (threadIdx.x == 0) {
+            barrier_expect(own_full, 2 * L::OWN);
+            copy_tile<128, D>(base + L::K, qkv, shared_head * D, tile.first + tile.start, own_full);
+            copy_tile<128, D>(base + L::V, qkv, (shared_head + kv) * D, tile.first + tile.start, own_full);
+            for (int step = 0; step < steps; step++) {
+                int stage = step % L::STAGES, query_head = head + step / blocks, from = tile.start + step % blocks * L::QUERIES;
+                if (step >= L::STAGES) barrier_wait(empty(stage), (step / L::STAGES - 1) % 2);
+                barrier_expect(full(stage), 2 * L::SIZE + L::FIGURES);
+                copy_tile<L::QUERIES, D>(base + L::Q + stage * L::SIZE, qkv, query_head * D, tile.first + from, full(stage));
+                copy_tile<L::QUERIES, D>(base + L::DY + stage * L::SIZE, dout, query_head * D, tile.first + from, full(stage));
+                copy_piece(base + L::FIGURE + stage * L::FIGURES, figures + size_t(query_head) * padded + tile.figures + from, L::FIGURES, full(stage));
+            }
+        }
+        return;
+    }
+    take_registers<240>();
+    const int group = threadIdx.x / GROUP - 1, thread = threadIdx.x % GROUP, lane = thread % 32, row = thread / 32 * 16 + lane / 4;
+    const float factor = scale * LOG2E;
+    float dk[D / 2] = {}, dv[D / 2] = {};
+    barrier_wait(own_full, 0);
+    for (int step = 0; step < steps; step++) {
+        const int stage = step % L::STAGES, first = step % blocks * L::QUERIES - group * 64; // from this group's first key
+        barrier_wait(full(stage), step / L::STAGES % 2);
+        if (first >= 0) {
+            const uint32_t queries = base + L::Q + stage * L::SIZE, grads = base + L::DY + stage * L::SIZE;
+            const float4 *figure = reinterpret_cast<const float4 *>(memory + L::FIGURE + stage * L::FIGURES);
+            // Transposed: rows are this group's 64 keys, columns the queries.
+            float p[L::QUERIES / 2], ds[L::QUERIES / 2];
+            begin();
+#pragma unroll
+            for (int d = 0; d < D; d += 16) multiply(p, by_rows<128>(base + L::K, group * 64, d), by_rows<L::QUERIES>(queries, 0, d), d != 0);
+            commit();
+#pragma unroll
+            for (int d = 0; d < D; d += 16) multiply(ds, by_rows<128>(base + L::V, group * 64, d), by_rows<L::QUERIES>(grads, 0, d), d != 0);
+            commit();
+            wait<1>();
+            settle(p);
+#pragma unroll
+            for (int n = 0; n < L::QUERIES / 8; n++) {
+                float4 two = figure[n * 4 + lane % 4]; // of two neighbouring queries
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    float &e = p[4 * n + i];
+                    e = exp2f(e * factor - (i % 2 ? two.z : two.x));
+                    if (first < 64 && first + n * 8 + lane % 4 * 2 + i % 2 < row + i / 2 * 8) e = 0.0f;
+                }
+            }
+            uint32_t a[L::QUERIES / 16][4], b[L::QUERIES / 16][4];
+#pragma unroll
+            for (int j = 0; j < L::QUERIES / 16; j++) as_left(a[j], p, j);
+            settle(dv);
+            begin();
+#pragma unroll
+            for (int j = 0; j < L::QUERIES / 16; j++) multiply(dv, a[j], by_columns<L::QUERIES>(grads, j * 16), true);
+            commit();
+            wait<1>();
+            settle(ds);
+#pragma unroll
+            for (int n = 0; n < L::QUERIES / 8; n++) {
+                float4 two = figure[n * 4 + lane % 4];
+#pragma unroll
+                for (int i = 0; i < 4; i++) ds[4 * n + i] = p[4 * n + i] * (ds[4 * n + i] - (i % 2 ? two.w : two.y));
+            }
+#pragma unroll
+            for (int j = 0; j < L::QUERIES / 16; j++) as_left(b[j], ds, j);
+            settle(dk);
+            begin();
+#pragma unroll
+            for (int j = 0; j < L::QUERIES / 16; j++) multiply(dk, b[j], by_columns<L::QUERIES>(queries, j * 16), true);
+            commit();
+            wait<0>();
+            settle(dk);
+            settle(dv);
+        }
+        if (thread == 0) barrier_arrive(empty(stage));
+    }
+    const size_t token = tile.first + tile.start + group * 64;
+    const int count = rows - group * 64;
+    if (together == heads / kv) {
+        store<D>(dqkv + token * stride + shared_head * D, stride, dk, scale, scale, count);
+        store<D>(dqkv + token * stride + (shared_head + kv) * D, stride, dv, 1.0f, 1.0f, count);
+        return;
+    }
+    const size_t width = size_t(heads / together) * D;
+    float *to = parts + token * width + part * D, *to_v = to + tokens * width;
+#pragma unroll
+    for (int n = 0; n < D / 8; n++)
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            if (row + half * 8 >= count) continue;
+            size_t at = (row + half * 8) * width + n * 8 + lane % 4 * 2;
+            *reinterpret_cast<float2 *>(to + at) = make_float2(dk[4 * n + 2 * half] * scale, dk[4 * n + 2 * half + 1] * scale);
+            *reinterpret_cast<float2 *>(to_v + at) = make_float2(dv[4 * n + 2 * half], dv[4 * n + 2 * half + 1]);
+        }
+}
+
+#define MAP const __grid_constant__ TensorMap
+#define KERNELS(D)                                                                                                                \
+    extern "C" __global__ void __launch_bounds__(THREADS, 1) hopper_forward_##D(MAP qkv, bf16 *out, float *lse, const Tile *tiles, \
+                                                                                uint32_t heads, uint32_t kv, float scale, uint32_t width) { \
+        forward<D>(&qkv, out, lse, tiles, heads, kv, scale, width);                                                                    \
+    }                                                                                                                             \
+    extern "C" __global__ void hopper_figures_##D(const bf16 *dout, const bf16 *out, const float *lse, float2 *to, const Tile *tiles, \
+                                                  uint32_t count, uint32_t heads, uint32_t padded, uint32_t dout_width, uint32_t out_width) { \
+        figures<D>(dout, out, lse, to, tiles, count, heads, padded, dout_width, out_width);                                                            \
+    }                                                                                                                             \
+    extern "C" __global__ void __launch_bounds__(THREADS, 1)                                                                      \
+        hopper_backward_q_##D(MAP qkv, MAP dout, const float2 *figures, bf16 *dqkv, const Tile *tiles, uint32_t stride, uint32_t heads, \
+                              uint32_t kv, float scale, uint32_t padded) {                                                        \
+        backward_q<D>(&qkv, &dout, figures, dqkv, tiles, stride, heads, kv, scale, padded);                                       \
+    }                                                                                                                             \
+    extern "C" __global__ void __launch_bounds__(THREADS, 1)                                                                      \
+        hopper_backward_kv_##D(MAP qkv, MAP dout, const float2 *figures, bf16 *dqkv, float *parts, const Tile *tiles, uint32_t stride, \
+                               uint32_t heads, uint32_t kv, float scale, uint32_t padded, uint32_t tokens, uint32_t together) {   \
+        backward_kv<D>(&qkv, &dout, figures, dqkv, parts, tiles, stride, heads, kv, scale, padded, tokens, together);             \
+    }
+KERNELS(64)
+KERNELS(128)

@@ -1,0 +1,91 @@
+//! Attention over packed sequences with Hopper's own instructions, where the card has them; the contract is `attention`'s.
+
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use candle_core::cuda::{DeviceId, WrapErr};
+use candle_core::{DType, Device, Result, Tensor, bail};
+
+use super::attention::{Cost, shares, tiles};
+use super::launch::{Arg, Grid, Image, TensorMap, address, empty, image, launch, launch_with_maps, optional, rows};
+use crate::attention::Heads;
+
+const IMAGE: Image = image!("attention_hopper");
+
+/// Queries, or keys, that one block takes; rows of the copy engine's panels.
+const ROWS: usize = 128;
+const PANEL: usize = 64;
+/// A group of warps that copies and two that compute.
+const THREADS: usize = 384;
+/// Blocks that fill a card's 132 multiprocessors twice: with fewer, query heads that share keys are given to several blocks.
+const ENOUGH_BLOCKS: usize = 264;
+
+/// Whether the card is of compute capability 9.0, the only one that has these instructions.
+pub(super) fn applies(qkv: &Tensor) -> Result<bool> {
+    static KNOWN: LazyLock<Mutex<HashMap<DeviceId, bool>>> = LazyLock::new(Default::default);
+    let Device::Cuda(device) = qkv.device() else { bail!("expected a CUDA device") };
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(&is) = known.get(&device.id()) {
+        return Ok(is);
+    }
+    let is = device.cuda_stream().context().compute_capability().w()? == (9, 0);
+    known.insert(device.id(), is);
+    Ok(is)
+}
+
+/// qkv (N, stride) -> `out` (N, width), of which the first H D columns are written, and `lse` (N, H).
+pub(super) fn forward(qkv: &Tensor, lengths: &[usize], heads: Heads, out: &Tensor, lse: &Tensor) -> Result<()> {
+    let (d, device) = (heads.size, qkv.device());
+    let (tiles, count) = tiles(lengths, ROWS, Cost::OfQueries, device)?;
+    // Its own tile, two stages of keys and values, barriers: as in attention_hopper.cu.
+    let grid = Grid { blocks: (heads.query, count), threads: THREADS, shared: 5 * ROWS * d * 2 + 128 };
+    let places = [address(out)?, address(lse)?, address(&tiles)?];
+    let sizes: [Arg; 4] = [heads.query.into(), heads.kv.into(), heads.scale.into(), out.dim(1)?.into()];
+    let args = [&places[..], &sizes].concat();
+    // SAFETY: the tiles cover the rows of all three.
+    unsafe { launch_with_maps(device, &IMAGE, &format!("hopper_forward_{d}"), grid, &[TensorMap::new(qkv)?], &args) }
+}
+
+/// Writes the gradient of qkv to `dqkv` (N, stride).
+pub(super) fn backward(
+    dqkv: &Tensor,
+    dout: &Tensor,
+    qkv: &Tensor,
+    out: &Tensor,
+    lse: &Tensor,
+    lengths: &[usize],
+    heads: Heads,
+) -> Result<()> {
+    let (n, d, device) = (qkv.dim(0)?, heads.size, qkv.device());
+    let padded: usize = lengths.iter().map(|length| length.next_multiple_of(PANEL)).sum();
+    let figures = empty((heads.query, padded, 2), DType::F32, device)?;
+    let (panels, count) = tiles(lengths, PANEL, Cost::OfQueries, device)?;
+    let ((dout_at, dout_width), (out_at, out_width)) = (rows(dout)?, rows(out)?);
+    let places = [dout_at, out_at, address(lse)?, address(&figures)?, address(&panels)?];
+    let sizes = [count, heads.query, padded, dout_width, out_width].map(Arg::from);
+    let args = [&places[..], &sizes].concat();
+    // SAFETY: a warp for each row of each panel and head; rows that are not there are written, not read.
+    unsafe { launch(device, &IMAGE, &format!("hopper_figures_{d}"), Grid::over(count * PANEL * heads.query * 32), &args)? };
+
+    let shape: [Arg; 5] = [heads.stride().into(), heads.query.into(), heads.kv.into(), heads.scale.into(), padded.into()];
+    let (by_queries, count) = tiles(lengths, ROWS, Cost::OfQueries, device)?;
+    let stages = if d == 128 { 3 } else { 4 };
+    let grid = Grid { blocks: (heads.query, count), threads: THREADS, shared: (2 * ROWS + stages * 2 * PANEL) * d * 2 + 128 };
+    let args = [&[address(&figures)?, address(dqkv)?, address(&by_queries)?][..], &shape].concat();
+    let maps = || -> Result<_> { Ok([TensorMap::new(qkv)?, TensorMap::new(dout)?]) };
+    // SAFETY: the tiles cover the n rows; the columns of q are written.
+    unsafe { launch_with_maps(device, &IMAGE, &format!("hopper_backward_q_{d}"), grid, &maps()?, &args)? };
+
+    let (by_keys, count) = tiles(lengths, ROWS, Cost::OfKeys, device)?;
+    let group = heads.query / heads.kv;
+    let together = if heads.kv * count >= ENOUGH_BLOCKS { group } else { 1 };
+    let blocks = heads.query / together;
+    let parts = if together < group { Some(empty((2, n, blocks * d), DType::F32, device)?) } else { None };
+    let shared = (2 * ROWS + 3 * 2 * PANEL) * d * 2 + 3 * PANEL * 8 + 128;
+    let grid = Grid { blocks: (blocks, count), threads: THREADS, shared };
+    let places = [address(&figures)?, address(dqkv)?, optional(parts.as_ref())?, address(&by_keys)?];
+    let args = [&places[..], &shape, &[n.into(), together.into()]].concat();
+    // SAFETY: as above; the columns of k and v are written, or all of `parts`.
+    unsafe { launch_with_maps(device, &IMAGE, &format!("hopper_backward_kv_{d}"), grid, &maps()?, &args)? };
+    parts.map_or(Ok(()), |parts| shares(&parts, dqkv, heads))
+}
