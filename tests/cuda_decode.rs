@@ -28,6 +28,11 @@ mod cuda_support;
 
 #[test]
 fn decoding_agrees_with_its_twins() {
+    all();
+}
+
+/// All cases, one after the other: one thread owns the device.
+pub fn all() {
     let device = device::open(Want::Auto).unwrap();
     assert!(device.is_cuda(), "these tests need a CUDA device");
     let cases: [(&str, fn(&Case) -> Result<()>); 4] =
@@ -42,7 +47,10 @@ fn decoding_agrees_with_its_twins() {
     sampler(&device);
     for precision in [Precision::F32, Precision::Bf16] {
         for shape in [LLAMA, GPT2] {
-            models(shape, precision, &device);
+            // Adapters that are folded into the weights' rows, and such that cannot be.
+            for rank in [8, 5] {
+                models(shape, rank, precision, &device);
+            }
         }
     }
     assert_eq!(graph::refusal(), None, "the driver records graphs");
@@ -50,6 +58,12 @@ fn decoding_agrees_with_its_twins() {
 
 fn empty(case: &Case, shape: (usize, usize), dtype: DType) -> Result<Tensor> {
     Tensor::full(f32::NAN, shape, &case.device)?.to_dtype(dtype)
+}
+
+/// An adapter's h before it is made: in bf16 all bits are 1.
+fn missing(case: &Case, shape: (usize, usize)) -> Result<Tensor> {
+    let value = if case.dtype == DType::BF16 { f32::from_bits(0xffff_0000) } else { 0.0 };
+    Tensor::full(value, shape, &Device::Cpu)?.to_dtype(case.dtype)?.to_device(&case.device)
 }
 
 fn bits(t: &Tensor) -> Vec<u32> {
@@ -104,9 +118,8 @@ fn whole_products(case: &Case) -> Result<()> {
             let run = |from: usize, to: usize, first: Option<usize>| -> Result<Tensor> {
                 let part = |t: &Tensor| t.narrow(0, from, to - from);
                 let (x, y) = (part(&x)?, part(&residual)?.copy()?);
-                let h = Tensor::zeros((to - from, r), case.dtype, &case.device)?;
-                let made = Tensor::zeros((to - from).div_ceil(16), DType::U32, &case.device)?;
-                let adapter = first.map(|tuned_from| LowRank { a: &a, b: &up, h: &h, tuned_from, made: &made, scratch: &scratch });
+                let h = missing(case, (to - from, r))?;
+                let adapter = first.map(|tuned_from| LowRank { a: &a, b: &up, h: &h, tuned_from, scratch: &scratch });
                 Product { bias: Some(&bias), residual: Some(&y), then, adapter, ..Product::new(&x, &w) }.write(&y)?;
                 Ok(y)
             };
@@ -133,16 +146,16 @@ fn ends(case: &Case) -> Result<()> {
         let (x, w, bias) = (case.random(3, &[b, c]), case.random(4, &[c]), case.random(5, &[c]));
         let rms = rms_norm::plain::forward(&f32(&x), &f32(&w), 1e-5)?.0;
         let layer = layer_norm::plain::forward(&f32(&x), &f32(&w), &f32(&bias), 1e-5)?.0;
-        let zeros = Tensor::zeros(700, DType::F32, &case.device)?;
-        case.check(&format!("{b} x {c}"), &[token, both, rms, layer, zeros], case.tolerance(), || {
+        let set = Tensor::full(u32::MAX as f32, 700, &case.device)?;
+        case.check(&format!("{b} x {c}"), &[token, both, rms, layer, set], case.tolerance(), || {
             let out = || empty(case, (b, c), case.dtype);
             let (token, both, rms, layer) = (out()?, out()?, out()?, out()?);
-            let counters = Tensor::full(7u32, 700, &case.device)?;
-            step::embed(&tokens, None, &ids, &positions, &token, &counters)?;
-            step::embed(&tokens, Some(&places), &ids, &positions, &both, &counters)?;
+            let missing = Tensor::full(7u32, 700, &case.device)?;
+            step::embed(&tokens, None, &ids, &positions, &token, None)?;
+            step::embed(&tokens, Some(&places), &ids, &positions, &both, Some(&missing))?;
             step::norm(&x, Norm { weight: &w, bias: None, eps: 1e-5 }, &rms)?;
             step::norm(&x, Norm { weight: &w, bias: Some(&bias), eps: 1e-5 }, &layer)?;
-            Ok(vec![token, both, rms, layer, counters])
+            Ok(vec![token, both, rms, layer, missing])
         });
     }
     Ok(())
@@ -180,7 +193,10 @@ fn attentions(case: &Case) -> Result<()> {
                     let out = empty(case, (to - from, query * size), case.dtype)?;
                     let scratch = step::Scratch::new(to - from, heads, capacity + spare, &case.device)?;
                     let tables = rotated.then(|| table.tables());
-                    step::attend(&part(&qkv)?, &keys, &values, tables, &part(&positions)?, heads, &scratch, &out)?;
+                    let positions = part(&positions)?;
+                    let attention =
+                        step::Attention { keys: &keys, values: &values, tables, positions: &positions, heads, scratch: &scratch };
+                    step::attend(&part(&qkv)?, attention, &out)?;
                     Ok([out, keys, values])
                 };
                 let what = format!("{b} rows, {length} of {capacity}, {heads:?}, rotated {rotated}");
@@ -258,12 +274,12 @@ const GPT2: &str = r#"{"model_type": "gpt2", "vocab_size": 1003, "n_embd": 192, 
     "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5}"#;
 
 /// Greedy text follows the logits of whole sequences, and a sample's text is the same alone and among twenty, up to the context's end.
-fn models(config: &str, precision: Precision, device: &Device) {
+fn models(config: &str, rank: usize, precision: Precision, device: &Device) {
     let spec = Spec::parse(config).unwrap();
     let mut model = Model::random(&spec, device, precision, 3).unwrap();
     let targets: &[&str] = if config == GPT2 { &["c_attn", "c_proj"] } else { &["q_proj", "v_proj", "o_proj", "gate_proj", "down_proj"] };
     let targets = targets.iter().map(ToString::to_string).collect();
-    model.add_lora(&Lora { rank: 5, alpha: 8.0, dropout: 0.0, targets }, 5).unwrap();
+    model.add_lora(&Lora { rank, alpha: 8.0, dropout: 0.0, targets }, 5).unwrap();
     train(&mut model);
 
     let prompt: Vec<u32> = (0..70).map(|i| i * 37 % 1003).collect();
@@ -292,7 +308,7 @@ fn models(config: &str, precision: Precision, device: &Device) {
     }
     assert_ne!(together[0].ids, together[2].ids, "two seeds");
     assert_ne!(together[0].ids, together[1].ids, "two arms");
-    println!("{} in {precision:?}: a row's text depends on its seed alone", if config == GPT2 { "GPT-2" } else { "Llama" });
+    println!("{} in {precision:?}, rank {rank}: a row's text depends on its seed alone", if config == GPT2 { "GPT-2" } else { "Llama" });
 }
 
 /// A few steps, so that the adapter says something.

@@ -101,7 +101,7 @@ struct GenerateArgs {
     /// Tokens to decode.
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(2..))]
     new: u32,
-    /// 1: the model as it is; 2: base and tuned together, over one copy of the weights.
+    /// 1: the model as it is, with its adapter if it has one; 2: base and tuned together, over one copy of the weights.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
     arms: u8,
 }
@@ -292,7 +292,7 @@ fn generation(args: &GenerateArgs) -> Result<GenerateReport> {
     }
     let device = model.device().clone();
     let prompt = random_batch(&[args.prompt as usize], model.spec().vocab()).tokens;
-    let arms = if args.arms == 2 { &[Arm::Base, Arm::Tuned][..] } else { &[Arm::Base] };
+    let arms = if args.arms == 2 { &[Arm::Base, Arm::Tuned][..] } else { &[Arm::Tuned] };
     let rows: Vec<Row> = arms.iter().flat_map(|&arm| (0..args.batch).map(move |seed| Row { arm, seed: seed.into() })).collect();
     let mut times = vec![];
     let decode = |model: &mut Model, new: usize| -> Result<f64> {

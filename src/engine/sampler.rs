@@ -96,7 +96,8 @@ fn at_least(logits: &[f32], k: usize) -> f32 {
 /// Top-k keeps every token whose logit is not below the k-th largest; top-p keeps the shortest head whose probability reaches p.
 pub fn filter(logits: &[f32], sampling: &Sampling) -> Vec<(u32, u64)> {
     let scaled = |id: u32| f64::from(logits[id as usize] / sampling.temperature as f32);
-    let descending = |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
+    let logit = |id: &u32| logits[*id as usize] + 0.0; // both zeros are one
+    let descending = |a: &u32, b: &u32| logit(b).total_cmp(&logit(a)).then(a.cmp(b));
     let some = sampling.top_k > 0 && sampling.top_k < logits.len();
     let least = if some { at_least(logits, sampling.top_k) } else { f32::NEG_INFINITY };
     let mut ids: Vec<u32> = (0..logits.len() as u32).filter(|&id| logits[id as usize] >= least).collect();

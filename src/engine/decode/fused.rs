@@ -87,8 +87,6 @@ struct Walk<'a> {
     state: sample::State,
     settings: sample::Settings,
     attention: step::Scratch,
-    /// For adapters: 0 at the start of each step.
-    counters: Tensor,
     /// The residual stream (B, C), and it normalised.
     x: Tensor,
     normalised: Tensor,
@@ -122,7 +120,6 @@ impl<'a> Walk<'a> {
                 repetition_penalty: plan.sampling.repetition_penalty as f32,
             },
             attention: step::Scratch::new(rows, heads, capacity, device)?,
-            counters: Tensor::zeros((model.blocks.len() * 4, rows.div_ceil(gemv::AT_ONCE)), DType::U32, device)?,
             normalised: empty(x.dim(1)?, dtype)?,
             x,
             qkv: empty(heads.stride(), dtype)?,
@@ -137,7 +134,9 @@ impl<'a> Walk<'a> {
     fn step(&self) -> Result<()> {
         let (params, state) = (&self.model.params, &self.state);
         let places = self.model.positions.map(|id| params.value(id));
-        step::embed(params.value(self.model.embedding), places, &state.tokens, &state.positions, &self.x, &self.counters)?;
+        // In f32 the kernels make h before its product; in bf16 the product waits for it.
+        let missing = self.adapters.as_ref().map(|adapters| &adapters.h).filter(|h| h.dtype() == DType::BF16);
+        step::embed(params.value(self.model.embedding), places, &state.tokens, &state.positions, &self.x, missing)?;
         let tables = self.model.rope.as_ref().map(|rope| rope.tables());
         for (i, (block, cache)) in self.model.blocks.iter().zip(&self.caches).enumerate() {
             let then = match block.activation {
@@ -146,7 +145,15 @@ impl<'a> Walk<'a> {
             };
             self.normalise(&block.norm_1)?;
             self.product(4 * i, &block.qkv, &self.normalised, Then::Nothing, &self.qkv)?;
-            step::attend(&self.qkv, &cache.keys, &cache.values, tables, &state.positions, block.heads, &self.attention, &self.attended)?;
+            let attention = step::Attention {
+                keys: &cache.keys,
+                values: &cache.values,
+                tables,
+                positions: &state.positions,
+                heads: block.heads,
+                scratch: &self.attention,
+            };
+            step::attend(&self.qkv, attention, &self.attended)?;
             self.product(4 * i + 1, &block.out, &self.attended, Then::Nothing, &self.x)?;
             self.normalise(&block.norm_2)?;
             self.product(4 * i + 2, &block.up, &self.normalised, then, &self.active)?;
@@ -165,11 +172,7 @@ impl<'a> Walk<'a> {
     /// A projection's y, added to the residual stream where it is written there.
     fn product(&self, place: usize, projection: &Projection, x: &Tensor, then: Then, y: &Tensor) -> Result<()> {
         let value = |id: ParamId| self.model.params.value(id);
-        let made = self.counters.narrow(0, place, 1)?.flatten_all()?;
-        let adapter = match &self.adapters {
-            None => None,
-            Some(adapters) => adapters.of(place, &made),
-        };
+        let adapter = self.adapters.as_ref().and_then(|adapters| adapters.of(place));
         let product = Product {
             bias: projection.bias.map(value),
             residual: std::ptr::eq(y, &self.x).then_some(y),
@@ -198,6 +201,8 @@ fn bits(seed: u64, steps: usize) -> Vec<u64> {
 struct Adapters {
     /// By place: four to a block.
     list: Vec<Option<Stacked>>,
+    /// Of all of them, end to end.
+    h: Tensor,
     scratch: gemv::Scratch,
     tuned_from: usize,
 }
@@ -211,31 +216,48 @@ struct Stacked {
     h: Tensor,
 }
 
-impl Stacked {
-    fn new(model: &Model, projection: &Projection, rows: usize) -> Result<Option<Self>> {
-        let Some(adapter) = &projection.adapter else { return Ok(None) };
-        let a = model.params.value(adapter.a);
-        let (a, b) = match &adapter.folded {
-            // The columns beside W are what is wanted.
-            Some(folded) => (a.clone(), folded.narrow(1, a.dim(1)?, adapter.width())?),
-            None => Self::apart(model, projection, adapter)?,
-        };
-        let h = Tensor::zeros((rows, a.dim(0)?), a.dtype(), a.device())?;
-        Ok(Some(Stacked { a, b, h }))
+impl Adapters {
+    fn new(model: &Model, rows: usize, tuned_from: usize) -> Result<Option<Self>> {
+        let projections = model.blocks.iter().flat_map(|block| [&block.qkv, &block.out, &block.up, &block.down]);
+        let both = projections.map(|projection| projection.adapter.as_ref().map(|adapter| stacked(model, projection, adapter)).transpose());
+        let both = both.collect::<Result<Vec<Option<(Tensor, Tensor)>>>>()?;
+        let widths = || both.iter().flatten().map(|(a, _)| a.dims()[0]);
+        let Some(widest) = widths().max() else { return Ok(None) };
+        let h = Tensor::zeros(rows * widths().sum::<usize>(), model.params.dtype, model.device())?;
+        let mut at = 0;
+        let list = both.into_iter().map(|both| {
+            let Some((a, b)) = both else { return Ok(None) };
+            let width = a.dim(0)?;
+            let own = h.narrow(0, at, rows * width)?.reshape((rows, width))?;
+            at += rows * width;
+            Ok(Some(Stacked { a, b, h: own }))
+        });
+        let list = list.collect::<Result<Vec<_>>>()?;
+        Ok(Some(Adapters { list, h, scratch: gemv::Scratch::new(widest, model.device())?, tuned_from }))
     }
 
-    /// Adapters whose width allows no folding, with columns of zeros up to one that the kernels read.
-    fn apart(model: &Model, projection: &Projection, adapter: &Adapter) -> Result<(Tensor, Tensor)> {
-        let params = &model.params;
-        let (out, a) = (params.value(projection.weight).dim(0)?, params.value(adapter.a));
-        let spare = adapter.width().next_multiple_of(8) - adapter.width();
-        let mut columns = vec![];
-        for part in &adapter.parts {
-            let b = params.get(part.b).master.as_ref().unwrap_or(params.value(part.b));
-            let b = (b * adapter.scale)?.to_dtype(a.dtype())?;
-            columns.push(b.pad_with_zeros(0, part.at, out - part.at - part.width)?);
-        }
-        let b = Tensor::cat(&columns, 1)?.pad_with_zeros(1, 0, spare)?.contiguous()?;
-        Ok((a.pad_with_zeros(0, 0, spare)?.contiguous()?, b))
+    fn of(&self, place: usize) -> Option<LowRank<'_>> {
+        let Stacked { a, b, h } = self.list[place].as_ref()?;
+        Some(LowRank { a, b, h, tuned_from: self.tuned_from, scratch: &self.scratch })
     }
+}
+
+/// A projection's a and b.
+fn stacked(model: &Model, projection: &Projection, adapter: &Adapter) -> Result<(Tensor, Tensor)> {
+    let params = &model.params;
+    let (out, a) = (params.value(projection.weight).dim(0)?, params.value(adapter.a));
+    if let Some(folded) = &adapter.folded {
+        // The columns beside W are what is wanted.
+        return Ok((a.clone(), folded.narrow(1, a.dim(1)?, adapter.width())?));
+    }
+    // A width that allows no folding: columns of zeros up to one that the kernels read.
+    let spare = adapter.width().next_multiple_of(8) - adapter.width();
+    let mut columns = vec![];
+    for part in &adapter.parts {
+        let b = params.get(part.b).master.as_ref().unwrap_or(params.value(part.b));
+        let b = (b * adapter.scale)?.to_dtype(a.dtype())?;
+        columns.push(b.pad_with_zeros(0, part.at, out - part.at - part.width)?);
+    }
+    let b = Tensor::cat(&columns, 1)?.pad_with_zeros(1, 0, spare)?.contiguous()?;
+    Ok((a.pad_with_zeros(0, 0, spare)?.contiguous()?, b))
 }

@@ -13,10 +13,9 @@ template <class T> struct Product {
     const T *x, *w, *bias, *residual; // bias, residual: or null
     void *y;
     const T *a, *b;
-    T *h;              // (rows, k2)
+    T *h;              // (rows, k2); in bf16 all MISSING at the start
     float *partials;   // of h: (blocks that make it, sums of a block)
     uint32_t *tickets; // (parts of h), zeros
-    uint32_t *made;    // how many parts of h there are: 0 at the start
     uint32_t ldx, ldw, k, k2, ldb, ldy, n, rows, tuned_from;
     uint32_t shares;     // of h's depth, a block each
     uint32_t then, wide; // wide: y is f32
@@ -55,6 +54,16 @@ __device__ __forceinline__ void finish(const Product<T> &p, uint32_t row, uint32
 __device__ __forceinline__ uint4 stream_in(const bf16 *from) {
     uint4 v;
     asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(from));
+    return v;
+}
+
+// Two elements of h that are still to be made: no sum is rounded to these bits, so h itself says when it is there.
+constexpr uint32_t MISSING = 0xffffffff;
+
+// 8 elements of h as they are now.
+__device__ __forceinline__ uint4 look(const bf16 *from) {
+    uint4 v;
+    asm volatile("ld.relaxed.gpu.global.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(from) : "memory");
     return v;
 }
 
@@ -156,22 +165,28 @@ template <int G, int M, int WARPS, int AHEAD> __device__ void few_rows(const Pro
         }
         if (chunk + AHEAD * WARPS < end) load_all(chunk + AHEAD * WARPS);
     }
-    for (bool ready = false; extra < more; extra += WARPS) {
+    for (; extra < more; extra += WARPS) {
         const uint32_t at = extra * CHUNK + 8 * t;
         load(w[0], p.b, p.ldb, at, p.k2);
-        while (!ready) {
-            uint32_t made;
-            asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(made) : "l"(p.made) : "memory");
-            ready = made >= parts;
+        uint4 h[2][G];
+        for (bool missing = true; missing;) {
+            missing = false;
+#pragma unroll
+            for (int s = 0; s < 2; s++)
+#pragma unroll
+                for (int i = 0; i < G; i++) {
+                    const bool there = 8 * i + g < p.rows && at + 32 * s < p.k2;
+                    h[s][i] = there ? look(p.h + size_t(8 * i + g) * p.k2 + at + 32 * s) : make_uint4(0, 0, 0, 0);
+                }
+#pragma unroll
+            for (int s = 0; s < 2; s++)
+#pragma unroll
+                for (int i = 0; i < G; i++) missing |= h[s][i].x == MISSING || h[s][i].y == MISSING || h[s][i].z == MISSING || h[s][i].w == MISSING;
         }
 #pragma unroll
         for (int s = 0; s < 2; s++)
 #pragma unroll
-            for (int i = 0; i < G; i++) {
-                uint4 x = make_uint4(0, 0, 0, 0);
-                if (8 * i + g < p.rows && at + 32 * s < p.k2) x = __ldcg(reinterpret_cast<const uint4 *>(p.h + size_t(8 * i + g) * p.k2 + at + 32 * s));
-                multiply(w[0], s, i, x);
-            }
+            for (int i = 0; i < G; i++) multiply(w[0], s, i, h[s][i]);
     }
 #pragma unroll
     for (int m = 0; m < M; m++)
@@ -204,15 +219,19 @@ template <int G, int M, int WARPS, int AHEAD> __device__ void few_rows(const Pro
     float *partials = p.partials + size_t(part) * p.shares * COUNT;
     for (uint32_t i = threadIdx.x; i < COUNT; i += THREADS) partials[blockIdx.x % p.shares * COUNT + i] = total(i % (16 * M), i / (16 * M));
     if (!last_to_come(p.tickets + part, p.shares)) return;
-    for (uint32_t i = threadIdx.x; i < COUNT; i += THREADS) {
+    for (uint32_t i = 2 * threadIdx.x; i < COUNT; i += 2 * THREADS) {
         const uint32_t column = first + i % (16 * M), row = i / (16 * M);
-        float sum = 0.0f;
-        for (uint32_t k = 0; k < p.shares; k++) sum += __ldcg(partials + k * COUNT + i);
-        if (column < n && row < p.rows) p.h[size_t(row) * p.k2 + column] = from_float<bf16>(row < p.tuned_from ? 0.0f : sum);
+        float low = 0.0f, high = 0.0f;
+        for (uint32_t k = 0; k < p.shares; k++) {
+            const float2 sums = __ldcg(reinterpret_cast<const float2 *>(partials + k * COUNT + i));
+            low += sums.x, high += sums.y;
+        }
+        if (column >= n || row >= p.rows) continue;
+        // Both at once: a reader knows them by their bits.
+        const __nv_bfloat162 two = row < p.tuned_from ? __floats2bfloat162_rn(0.0f, 0.0f) : __floats2bfloat162_rn(low, high);
+        const uint32_t bits = *reinterpret_cast<const uint32_t *>(&two);
+        asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(p.h + size_t(row) * p.k2 + column), "r"(bits) : "memory");
     }
-    __threadfence();
-    __syncthreads();
-    if (threadIdx.x == 0) atomicAdd(p.made, 1);
 }
 
 // The same in f32, with h made before: a warp two rows of w (with SWIGLU: of gate and its one of up), four rows of x
@@ -259,9 +278,9 @@ __device__ void few_rows_f32(const Product<float> &p) {
 #define PRODUCT(T, NAME, THREADS, BLOCKS, BODY)                                                                                     \
     extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)                                                                   \
         NAME(const T *x, const T *w, const T *bias, const T *residual, void *y, const T *a, const T *b, T *h, float *partials, uint32_t *tickets, \
-             uint32_t *made, uint32_t ldx, uint32_t ldw, uint32_t k, uint32_t k2, uint32_t ldb, uint32_t ldy, uint32_t n, uint32_t rows, \
+             uint32_t ldx, uint32_t ldw, uint32_t k, uint32_t k2, uint32_t ldb, uint32_t ldy, uint32_t n, uint32_t rows, \
              uint32_t tuned_from, uint32_t shares, uint32_t then, uint32_t wide) {                                                  \
-        BODY(Product<T>{x, w, bias, residual, y, a, b, h, partials, tickets, made, ldx, ldw, k, k2, ldb, ldy, n, rows, tuned_from, shares, then, wide}); \
+        BODY(Product<T>{x, w, bias, residual, y, a, b, h, partials, tickets, ldx, ldw, k, k2, ldb, ldy, n, rows, tuned_from, shares, then, wide}); \
     }
 PRODUCT(f32, gemv_f32, 256, 1, few_rows_f32)
 PRODUCT(bf16, gemv_8x16, 256, 2, (few_rows<1, 1, 8, 4>))

@@ -8,7 +8,7 @@ use super::launch::{Arg, Grid, Image, address, empty, first, image, launch_early
 const IMAGE: Image = image!("gemv");
 
 /// Rows that share one reading of the weights; more are taken in turns.
-pub const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 16;
 /// Tiles of 16 columns up to which a block takes 16 warps in place of 8. It decides how sums are split, so it must not depend on the
 /// rows, nor on the card.
 const FEW_TILES: usize = 132;
@@ -29,11 +29,10 @@ pub struct LowRank<'a> {
     pub a: &'a Tensor,
     /// (N, R), or (2N, R) with SwiGLU.
     pub b: &'a Tensor,
-    /// (B, R) for the kernel to write. Where a row is before `tuned_from` it must be 0 already.
+    /// (B, R) for the kernel to write. In bf16 all its bits must be 1 before, which says that it is still to be made; in f32 it must be
+    /// 0 in the rows before `tuned_from`.
     pub h: &'a Tensor,
     pub tuned_from: usize,
-    /// A u32 for every [`AT_ONCE`] rows, 0 before each product.
-    pub made: &'a Tensor,
     pub scratch: &'a Scratch,
 }
 
@@ -82,13 +81,9 @@ impl<'a> Product<'a> {
             let part = |t: &Tensor| t.narrow(0, from, count);
             let residual = self.residual.map(part).transpose()?;
             let (x, y) = (part(self.x)?, part(y)?);
-            let (h, made) = match self.adapter {
-                None => (None, None),
-                Some(adapter) => (Some(part(adapter.h)?), Some(adapter.made.narrow(0, from / AT_ONCE, 1)?)),
-            };
-            let adapter = self.adapter.zip(h.as_ref()).zip(made.as_ref());
-            let adapter =
-                adapter.map(|((adapter, h), made)| LowRank { h, made, tuned_from: adapter.tuned_from.saturating_sub(from), ..adapter });
+            let h = self.adapter.map(|adapter| part(adapter.h)).transpose()?;
+            let adapter = self.adapter.zip(h.as_ref());
+            let adapter = adapter.map(|(adapter, h)| LowRank { h, tuned_from: adapter.tuned_from.saturating_sub(from), ..adapter });
             let product = Product { x: &x, residual: residual.as_ref(), adapter, ..*self };
             if x.dtype() == DType::F32 { product.f32(&y)? } else { product.bf16(&y)? }
         }
@@ -109,13 +104,12 @@ impl<'a> Product<'a> {
         if !fits {
             bail!("{:?} {:?} times {:?} {:?} does not give {:?}", dtype, self.x.shape(), self.w.dtype(), self.w.shape(), y.shape());
         }
-        if let Some(LowRank { a, b: up, h, made, scratch, .. }) = self.adapter {
+        if let Some(LowRank { a, b: up, h, scratch, .. }) = self.adapter {
             let r = a.dim(0)?;
             let right = r % 8 == 0
                 && a.dims() == [r, k]
                 && up.dims() == [n, r]
                 && h.dims() == [b, r]
-                && made.elem_count() >= b.div_ceil(AT_ONCE)
                 && [a, up, h].iter().all(|t| t.dtype() == dtype)
                 && r.div_ceil(16) <= scratch.tickets.elem_count()
                 && readable(h, up)?
@@ -159,9 +153,9 @@ impl<'a> Product<'a> {
         let ((rows, k), n) = (self.x.dims2()?, y.dim(1)?);
         let none = Arg::from(0usize);
         let adapter = match self.adapter {
-            None => [none; 6],
-            Some(LowRank { a, b, h, made, scratch, .. }) => {
-                [address(a)?, first(b)?, address(h)?, address(&scratch.partials)?, address(&scratch.tickets)?, address(made)?]
+            None => [none; 5],
+            Some(LowRank { a, b, h, scratch, .. }) => {
+                [address(a)?, first(b)?, address(h)?, address(&scratch.partials)?, address(&scratch.tickets)?]
             }
         };
         let (r, ldb, tuned_from) = match self.adapter {

@@ -7,9 +7,9 @@ constexpr uint32_t ROOM = 2048; // tokens that are sorted at once
 constexpr uint32_t BINS = 2048; // of logits below the largest, 64 to one unit; what lies 32 units below has no share left
 constexpr uint32_t EVERYTHING = 0;
 
-// Logits in the order of their bits, the sign apart.
+// Logits in the order of their bits, the sign apart; both zeros are one.
 __device__ __forceinline__ uint32_t rank_of(float logit) {
-    uint32_t bits = __float_as_uint(logit);
+    uint32_t bits = __float_as_uint(logit + 0.0f);
     return bits >> 31 ? ~bits : bits | 0x80000000u;
 }
 __device__ __forceinline__ float logit_of(uint32_t rank) { return __uint_as_float(rank >> 31 ? rank & 0x7fffffffu : ~rank); }

@@ -2,12 +2,13 @@
 // the cache's new entry. Tokens and positions are read on the device, so that one captured graph serves every step.
 #include "decode.cuh"
 
-// ids (B), positions (B) -> x (B, C): the token's embedding, and the position's where positions are learned. Sets `counters` to 0.
+// ids (B), positions (B) -> x (B, C): the token's embedding, and the position's where positions are learned. Sets all bits of the
+// `count` words of `missing`.
 template <class T>
-__device__ void embed(const T *tokens, const T *places, const uint32_t *ids, const uint32_t *positions, T *x, uint32_t *counters, uint32_t c, uint32_t count) {
+__device__ void embed(const T *tokens, const T *places, const uint32_t *ids, const uint32_t *positions, T *x, uint32_t *missing, uint32_t c, uint32_t count) {
     let_next_start();
     wait_for_input();
-    for (uint32_t i = FIRST; i < count; i += STRIDE) counters[i] = 0;
+    for (uint32_t i = FIRST; i < count; i += STRIDE) missing[i] = 0xffffffff;
     const T *token = tokens + size_t(ids[blockIdx.x]) * c, *place = places ? places + size_t(positions[blockIdx.x]) * c : nullptr;
     for (uint32_t i = threadIdx.x; i < c; i += blockDim.x)
         x[size_t(blockIdx.x) * c + i] = from_float<T>(to_float(token[i]) + (place ? to_float(place[i]) : 0.0f));
@@ -255,8 +256,8 @@ __device__ void attend(const T *qkv, T *keys, T *values, T *out, const float *co
 
 #define STEP(T)                                                                                                                     \
     extern "C" __global__ void embed_##T(const T *tokens, const T *places, const uint32_t *ids, const uint32_t *positions, T *x, \
-                                         uint32_t *counters, uint32_t c, uint32_t count) {                                          \
-        embed(tokens, places, ids, positions, x, counters, c, count);                                                                                \
+                                         uint32_t *missing, uint32_t c, uint32_t count) {                                           \
+        embed(tokens, places, ids, positions, x, missing, c, count);                                                                                 \
     }                                                                                                                               \
     extern "C" __global__ void __launch_bounds__(512) row_norm_##T(const T *x, const T *w, const T *b, T *y, uint32_t c, float eps) { \
         row_norm(x, w, b, y, c, eps);                                                                                               \

@@ -28,15 +28,27 @@ fn suffix(dtype: DType) -> Result<&'static str> {
     }
 }
 
-/// Writes x (B, C): the embedding of each of `ids`, and of `positions` where they are learned. Sets the u32 `counters` to 0.
-pub fn embed(tokens: &Tensor, places: Option<&Tensor>, ids: &Tensor, positions: &Tensor, x: &Tensor, counters: &Tensor) -> Result<()> {
+/// Writes x (B, C): the embedding of each of `ids`, and of `positions` where they are learned. Sets all bits of `missing`, the h of the
+/// step's adapters (see [`super::gemv::LowRank`]).
+pub fn embed(
+    tokens: &Tensor,
+    places: Option<&Tensor>,
+    ids: &Tensor,
+    positions: &Tensor,
+    x: &Tensor,
+    missing: Option<&Tensor>,
+) -> Result<()> {
     let (b, c) = x.dims2()?;
     let alike = |t: &Tensor| t.dims().get(1) == Some(&c) && t.dtype() == x.dtype();
     if !alike(tokens) || !places.is_none_or(alike) || ids.dims() != [b] || positions.dims() != [b] {
         bail!("an embedding {:?} of {:?} ids does not fit {:?}", tokens.shape(), ids.shape(), x.shape());
     }
-    let places = [address(tokens)?, optional(places)?, address(ids)?, address(positions)?, address(x)?, address(counters)?];
-    let args = [&places[..], &[c.into(), counters.elem_count().into()]].concat();
+    let bytes = missing.map_or(0, |missing| missing.elem_count() * missing.dtype().size_in_bytes());
+    if bytes % 4 != 0 {
+        bail!("{bytes} bytes cannot be set 4 at a time");
+    }
+    let places = [address(tokens)?, optional(places)?, address(ids)?, address(positions)?, address(x)?, optional(missing)?];
+    let args = [&places[..], &[c.into(), (bytes / 4).into()]].concat();
     // SAFETY: a block a row of c elements; ids and positions are the sampler's, below the tables' lengths.
     unsafe { launch_early(x.device(), &IMAGE, &format!("embed_{}", suffix(x.dtype())?), Grid::rows(b, 256), &args) }
 }
@@ -80,18 +92,24 @@ pub fn applies(heads: Heads) -> bool {
     matches!(heads.size, 64 | 128) && heads.query.is_multiple_of(heads.kv)
 }
 
-/// One new token a row: qkv (B, stride), q and k before their rotation by `tables` (cosines and sines, or none) -> out (B, H D).
-/// Its key and value are written at `positions` (B, below the capacity) of their caches (B, KV, capacity, D), and count.
-pub fn attend(
-    qkv: &Tensor,
-    keys: &Tensor,
-    values: &Tensor,
-    tables: Option<(&Tensor, &Tensor)>,
-    positions: &Tensor,
-    heads: Heads,
-    scratch: &Scratch,
-    out: &Tensor,
-) -> Result<()> {
+/// What one new token a row attends to.
+#[derive(Debug, Clone, Copy)]
+pub struct Attention<'a> {
+    /// (B, KV, capacity, D)
+    pub keys: &'a Tensor,
+    /// (B, KV, capacity, D)
+    pub values: &'a Tensor,
+    /// Cosines and sines (positions, D / 2), where q and k are still to be rotated.
+    pub tables: Option<(&'a Tensor, &'a Tensor)>,
+    /// (B), below the capacity: where each row's new token stands.
+    pub positions: &'a Tensor,
+    pub heads: Heads,
+    pub scratch: &'a Scratch,
+}
+
+/// qkv (B, stride) -> out (B, H D). The new keys and values are written into their caches, and count.
+pub fn attend(qkv: &Tensor, attention: Attention, out: &Tensor) -> Result<()> {
+    let Attention { keys, values, tables, positions, heads, scratch } = attention;
     let (b, kv, capacity, d) = keys.dims4()?;
     let shapes = qkv.dims() == [b, heads.stride()]
         && values.dims() == keys.dims()
