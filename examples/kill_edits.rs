@@ -109,7 +109,7 @@ fn check(pairs: &Path, typed: &[Instant], saved: usize, killed: Instant, counts:
     counts.within_a_write += usize::from(names.into_iter().any(|name| name.to_str().unwrap().starts_with('.')));
     let (loaded, problems) = pairs::load(pairs);
     assert_eq!((loaded.len(), problems), (1, vec![]), "a file is unreadable");
-    let (left, problems) = pairs::recoverable(pairs);
+    let (left, problems) = pairs::recoverable(pairs, None);
     assert_eq!(problems, [], "a recovery copy is unreadable");
     let on_disk = words(&loaded[0].prompt);
     assert!(on_disk >= saved, "{saved} words were saved, {on_disk} are there");

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use voicetune::pairs::{Fingerprint, Journal, Pair, SaveError, Split, Status, Tier, Unsaved, load, open, recoverable, save};
+use voicetune::pairs::{Fingerprint, Journal, Kept, Pair, SaveError, Split, Status, Tier, Unsaved, load, open, recoverable, save};
 
 fn pair(id: &str, response: &str) -> Pair {
     Pair {
@@ -32,7 +32,7 @@ fn workspace() -> (tempfile::TempDir, PathBuf) {
 
 /// What is recoverable, where nothing is wrong.
 fn found(pairs: &Path) -> Vec<Unsaved> {
-    let (found, problems) = recoverable(pairs);
+    let (found, problems) = recoverable(pairs, None);
     assert_eq!(problems, []);
     found
 }
@@ -142,7 +142,7 @@ fn a_broken_file_is_named_and_stays() {
         let text = good.replacen(from, to, 1);
         assert_ne!(text, good);
         fs::write(&file, &text).unwrap();
-        let (found, problems) = recoverable(&pairs);
+        let (found, problems) = recoverable(&pairs, None);
         assert_eq!(responses(&found), ["Y.\n"]);
         let name = folder.file_name().unwrap().to_str().unwrap();
         let lines: Vec<_> = problems.iter().map(|problem| problem.to_string()).collect();
@@ -186,6 +186,35 @@ fn a_recovered_pair_is_saved_like_any_other() {
     save(&pairs, &pair("tier1/x", "Theirs.\n"), opened.fingerprint).unwrap();
     let unsaved = found(&pairs).remove(0);
     assert!(matches!(save(&pairs, &unsaved.pair, unsaved.read), Err(SaveError::Conflict(_))));
+}
+
+#[test]
+fn what_goes_elsewhere_comes_back_as_soon_as_it_can() {
+    let (dir, pairs) = workspace();
+    let spare = dir.path().join("state/x");
+    let mut journal = Journal::new(&pairs).with_spare(Some(&spare));
+    let mut keep = |response: &str| journal.record(&pair("tier1/x", response), Fingerprint::Absent).unwrap();
+    assert_eq!(keep("One.\n"), Kept::Beside);
+    assert!(!spare.exists(), "not made before it is needed");
+    // The journal's folder cannot be written to.
+    let folder = pairs.join(".unsaved");
+    fs::rename(&folder, pairs.join(".moved")).unwrap();
+    fs::write(&folder, "in the way").unwrap();
+    assert!(matches!(keep("Two.\n"), Kept::Elsewhere { folder, why } if folder == spare && why.contains(".unsaved")));
+    fs::remove_file(&folder).unwrap();
+    fs::rename(pairs.join(".moved"), &folder).unwrap();
+    let newest = |journal: Journal| {
+        drop(journal);
+        recoverable(&pairs, Some(&spare)).0
+    };
+    let mut both = newest(journal);
+    assert_eq!(responses(&both), ["Two.\n", "One.\n"], "the latest first");
+    let mut journal = Journal::new(&pairs).with_spare(Some(&spare));
+    assert_eq!(journal.take_over(&both.remove(0)).unwrap(), Kept::Beside);
+    both.remove(0).discard().unwrap();
+    assert_eq!(fs::read_dir(&spare).unwrap().count(), 0);
+    assert_eq!(responses(&newest(journal)), ["Two.\n"]);
+    assert_eq!(fs::metadata(&spare).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
 /// The body of a process that records ever longer versions of a pair; nothing where this is no such process.

@@ -101,6 +101,46 @@ fn a_killed_worker_is_told_cleaned_up_and_its_run_goes_on_bit_for_bit() {
 }
 
 #[test]
+fn runs_that_wait_outlive_their_worker() {
+    let sample = Sample::new();
+    let detached = |name: &str| sample.succeed(&["train", "lora", "--run", name, "--detach"]);
+    let is_made =
+        |name: &str| fs::read_dir(sample.path("runs")).unwrap().any(|run| run.unwrap().path().ends_with_name(&format!("-{name}")));
+    for name in ["first", "second", "third"] {
+        detached(name);
+    }
+    kill("-KILL", worker_pid(&sample));
+    sample.fail(&["watch", "first"], &["has died", "what waited follows the next order: second, third"]);
+    assert!(!is_made("second"));
+
+    // Behind what is ordered now, in their order. A signal to the worker ends the run, and leaves what waits.
+    let said = sample.voicetune(&["train", "lora", "--run", "fourth", "--detach"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&said.stderr).contains("which follow now: second, third"), "{said:?}");
+    assert!(is_made("fourth") && !is_made("second"));
+    kill("-TERM", worker_pid(&sample));
+    wait_until("the worker's end", || !is_worker_there(&sample));
+    assert_eq!(end_of(&sample.run("fourth")), Outcome::Stopped);
+
+    // The one that was taken out does not come back; the other begins when its turn comes.
+    detached("fifth");
+    sample.succeed(&["stop", "second"]);
+    sample.succeed(&["stop", "fifth"]);
+    wait_until("the third run", || is_made("third"));
+    sample.succeed(&["stop", "--all"]);
+    assert!(!is_made("second") && !sample.path("runs/.worker/queue.json").exists());
+
+    // Where there is no worker, what the last one left can be forgotten as well.
+    for name in ["sixth", "seventh"] {
+        detached(name);
+    }
+    kill("-KILL", worker_pid(&sample));
+    wait_until("the worker's end", || !is_worker_there(&sample));
+    sample.succeed(&["stop", "--all"]);
+    assert!(!sample.path("runs/.worker/queue.json").exists());
+    sample.fail(&["stop", "--all"], &["nothing is training"]);
+}
+
+#[test]
 fn a_worker_has_no_terminal_steps_back_and_ends_on_sigterm_with_a_checkpoint() {
     let sample = Sample::new();
     sample.succeed(&["train", "lora", "--run", "alone", "--detach"]);

@@ -185,7 +185,7 @@ fn a_hang_up_while_editing_keeps_the_text_and_spins_nowhere() {
     pty.wait(SOON);
     assert!(pty.used < Duration::from_secs(3), "{:?} of processor time", pty.used);
 
-    let (unsaved, problems) = pairs::recoverable(&folder.path().join("pairs"));
+    let (unsaved, problems) = pairs::recoverable(&folder.path().join("pairs"), None);
     assert_eq!(problems, []);
     assert_eq!(unsaved.len(), 1);
     assert_eq!(unsaved[0].pair.id, "tier1/bus-shelter");
@@ -202,7 +202,7 @@ fn a_hang_up_while_editing_keeps_the_text_and_spins_nowhere() {
     pty.press("q");
     assert_eq!(pty.wait(SOON), 0);
     assert_eq!(pair(folder.path(), "tier1/bus-shelter").prompt.trim_end(), "Nobody waits at the shelter.");
-    assert!(pairs::recoverable(&folder.path().join("pairs")).0.is_empty());
+    assert!(pairs::recoverable(&folder.path().join("pairs"), None).0.is_empty());
 }
 
 /// Each key has to be seen before the next is pressed: one that came with a resize may not wait for another.

@@ -19,7 +19,9 @@ use voicetune::run::checkpoint::{RunResult, State};
 use voicetune::run::log::History;
 use voicetune::run::manifest::Manifest;
 use voicetune::run::protocol::{Command, Message as EngineMessage};
-use voicetune::run::{advice, folder, outputs, prepare};
+use voicetune::run::work::TrainOrder;
+use voicetune::run::worker::{Report, Request};
+use voicetune::run::{advice, folder, outputs, prepare, scores};
 use voicetune::ui::{prose, settings};
 
 /// An entry point and the name of its seeds' folder, `fuzz/seeds/<name>/`.
@@ -96,7 +98,7 @@ pub fn verdicts(data: &[u8]) {
     }
 }
 
-/// Outputs, the frozen data set, a checkpoint's state, and what goes between the interface and the engine.
+/// Outputs, scores, the frozen data set, a checkpoint's state, runs that wait, and what goes between viewers, worker and engine.
 pub fn records(data: &[u8]) {
     outputs::parse(Path::new("o.jsonl"), data).ok();
     if let Ok(text) = std::str::from_utf8(data)
@@ -104,6 +106,12 @@ pub fn records(data: &[u8]) {
     {
         Batch::pack(examples.iter().collect::<Vec<&Example>>());
     }
+    if let Ok(text) = std::str::from_utf8(data) {
+        scores::parse(Path::new("s.jsonl"), text).ok();
+    }
+    serde_json::from_slice::<Vec<TrainOrder>>(data).ok();
+    serde_json::from_slice::<Request>(data).ok();
+    serde_json::from_slice::<Report>(data).ok();
     serde_json::from_slice::<State>(data).ok();
     serde_json::from_slice::<RunResult>(data).ok();
     serde_json::from_slice::<Command>(data).ok();

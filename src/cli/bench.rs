@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use super::Outcome;
 use super::precision::Dtype;
+use super::{Outcome, json};
 use crate::config::{Lora, Optimizer, OptimizerName, Precision, Recompute, StateType};
 use crate::dataset::batch::Batch;
 use crate::engine::optim::AdamW;
@@ -193,7 +193,7 @@ impl std::fmt::Display for SetUp {
 }
 
 fn print(report: &impl Serialize, json: bool, words: impl Fn() -> String) -> Result<Outcome> {
-    println!("{}", if json { serde_json::to_string(report)? } else { words() });
+    print!("{}", if json { json::line(report)? } else { words() + "\n" });
     Ok(Outcome::Done)
 }
 

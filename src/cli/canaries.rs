@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use super::Outcome;
+use super::{Outcome, json};
 use crate::config::Workspace;
 use crate::review::canary_sheet::CanarySheet;
 use crate::review::canary_verdict::rule;
@@ -62,7 +62,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
         }
     }
     if args.json {
-        println!("{}", serde_json::to_string(&printed)?);
+        print!("{}", json::line(&printed)?);
     } else {
         print(&printed);
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::{Outcome, style};
+use super::{Outcome, json, style};
 use crate::config::{Config, ConfigError, Templates, Workspace};
 use crate::dataset::{Measured, budgets};
 use crate::pairs::{self, Balance, Budget, Finding, Level, Pair, Problem, Rule};
@@ -70,7 +70,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
 
     let report = Report { findings, budgets };
     let text = match args.json {
-        true => serde_json::to_string(&report).context("the report could not be written as JSON")? + "\n",
+        true => json::line(&report)?,
         false => readable(&report, &Balance::of(&pairs), style::coloured(std::io::IsTerminal::is_terminal(&std::io::stdout()))),
     };
     std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::progress::Progress;
 use super::show::Show;
 use super::train::{conclude, preflight, wait_for_model};
-use super::{Outcome, interrupt};
+use super::{Outcome, interrupt, json};
 use crate::config::{Canary, Method, Workspace};
 use crate::dataset::{Encoder, Part, Tokenizer, TokenizerFiles};
 use crate::pairs::{self, Pair, Status, Tier};
@@ -115,7 +115,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
     }
     let findings = demo.findings;
     if args.json {
-        println!("{}", serde_json::to_string(&findings)?);
+        print!("{}", json::line(&findings)?);
     } else {
         report::print(&findings, &demo.canaries, clock.elapsed().as_secs_f64());
     }

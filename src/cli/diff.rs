@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use super::{Outcome, style};
+use super::{Outcome, json, style};
 use crate::config::Workspace;
 use crate::pairs;
 use crate::review::marks::{Asked, Copied, Marks, Trained};
@@ -67,7 +67,7 @@ pub fn run(args: &Args, workspace: &dyn Fn() -> Result<Workspace>) -> Result<Out
     let marks = args.run.as_deref().map(|run| marks(&workspace()?, run, &draft, &revision)).transpose()?;
     let alignment = align(&draft, &revision);
     let out = if args.json {
-        serde_json::to_string(&Report::new(&alignment, agreement, marks))? + "\n"
+        json::line(&Report::new(&alignment, agreement, marks))?
     } else {
         let width = args.width.map_or_else(terminal_width, usize::from);
         let coloured = style::coloured(std::io::stdout().is_terminal());

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 
 use anyhow::{Context, Result, bail};
 
-use super::{Outcome, style};
+use super::{Outcome, json, style};
 use crate::config::{Workspace, yaml};
 use crate::dataset::{Dataset, Example, Left, Part, Shortened, Tokenizer};
 use crate::pairs::{self, Level, Pair, Status};
@@ -54,7 +54,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
     let colours = style::coloured(out.is_terminal());
     for example in set.examples().filter(|e| wanted(&e.pair)) {
         let text = match (args.json, args.tokens) {
-            (true, _) => serde_json::to_string(example).context("an example could not be written as JSON")? + "\n",
+            (true, _) => json::line(example)?,
             (false, true) => heading(example, &set) + &token_lines(example, &model.tokenizer) + "\n",
             (false, false) => heading(example, &set) + &preview(example, &model.tokenizer, colours)? + "\n\n",
         };

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::progress::Progress;
-use super::{Outcome, interrupt, style};
+use super::{Outcome, interrupt, json, style};
 use crate::config::{self, Config, Temperature, Templates, Workspace};
 use crate::dataset::Encoder;
 use crate::pairs;
@@ -329,7 +329,7 @@ impl Writer<'_> {
         }
         let temperature = self.is_compared.then_some(self.sampling.temperature);
         let line = match self.args.json {
-            true => serde_json::to_string(&Drawn { sample: &sample, temperature }).context("a sample cannot be written as JSON")? + "\n",
+            true => json::line(&Drawn { sample: &sample, temperature })?,
             false => {
                 let marks = self.subject.trained.as_ref().map(|trained| trained.marks(&sample.text, &Asked::new(prompt_text)));
                 let is_terminal = std::io::stdout().is_terminal();

@@ -15,6 +15,7 @@ mod encode;
 mod generate;
 mod init;
 mod interrupt;
+mod json;
 mod link;
 mod offline;
 mod precision;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::Outcome;
+use super::{Outcome, json};
 use crate::config::Workspace;
 use crate::pairs;
 use crate::review::report::{Report, Sources};
@@ -53,7 +53,7 @@ pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
     let sources = Sources { runs: &runs, pairs: &pairs, rubric: &rubric, canaries: &canaries, temperature, made: &now() };
     let report = Report::of(&sources)?;
     if args.json {
-        println!("{}", serde_json::to_string(&report)?);
+        print!("{}", json::line(&report)?);
         return Ok(Outcome::Done);
     }
     let folder = args.out.clone().unwrap_or_else(|| runs[0].folder.join("report"));

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use super::Outcome;
 use super::precision::Dtype;
+use super::{Outcome, json};
 use crate::config::Workspace;
 use crate::dataset::{Tokenizer, TokenizerFiles};
 use crate::engine::device::{self, Want};
@@ -121,7 +121,7 @@ fn of_model(args: &Args, name: &str) -> Result<Outcome> {
     let logprobs = model.logprobs(&ids, arm)?;
     let score = Score { ids, logprobs };
     let text = match args.json {
-        true => serde_json::to_string(&score).context("the score cannot be written as JSON")? + "\n",
+        true => json::line(&score)?,
         false => in_words(&score),
     };
     std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")?;

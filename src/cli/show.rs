@@ -2,8 +2,9 @@
 
 use std::io::Write;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
+use super::json;
 use super::progress::Progress;
 use crate::run::protocol::{Event, Step};
 
@@ -28,10 +29,8 @@ impl Show {
     /// `is_past`: it happened before anyone looked.
     pub fn event(&mut self, event: &Event, is_past: bool) -> Result<()> {
         if self.json && event.is_logged() {
-            let mut line = serde_json::to_string(event).context("an event cannot be written as JSON")?;
-            line.push('\n');
             // A closed pipe ends the listing, not the training.
-            std::io::stdout().write_all(line.as_bytes()).ok();
+            std::io::stdout().write_all(json::line(event)?.as_bytes()).ok();
         }
         match event {
             Event::Started(started) => {

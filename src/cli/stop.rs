@@ -3,14 +3,14 @@
 use anyhow::{Result, bail};
 use serde_json::json;
 
-use super::Outcome;
 use super::link::Link;
+use super::{Outcome, json};
 use crate::config::Workspace;
 use crate::run::Run;
 use crate::run::checkpoint::Checkpoints;
 use crate::run::summary::is_live;
 use crate::run::work::{Order, State, Ticket};
-use crate::run::worker::Request;
+use crate::run::worker::{Request, forget_waiting, left_waiting};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Waits until the step is finished and the checkpoint written. `voicetune train --resume RUN` goes on from there.
@@ -36,7 +36,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, workspace: &Workspace) -> Result<Outcome> {
-    let Some(mut link) = Link::open(workspace)? else { return nothing(workspace) };
+    let Some(mut link) = Link::open(workspace)? else {
+        return if args.all { nothing_but_waiting(args, workspace) } else { nothing(workspace) };
+    };
     if args.all && !link.state.is_idle() {
         let run = link.state.under_way().and_then(|training| training.run.clone());
         link.ask(&Request::StopAll)?;
@@ -79,6 +81,16 @@ fn wanted(args: &Args, workspace: &Workspace, state: &State) -> Result<Option<Ti
     }
 }
 
+/// There is no worker, but the one before may have left runs waiting for the next.
+fn nothing_but_waiting(args: &Args, workspace: &Workspace) -> Result<Outcome> {
+    // A file that cannot be read is in the way of every worker to come.
+    if left_waiting(workspace).is_ok_and(|left| left.is_empty()) {
+        return nothing(workspace);
+    }
+    forget_waiting(workspace)?;
+    say(args, None)
+}
+
 fn nothing(workspace: &Workspace) -> Result<Outcome> {
     match Run::list(&workspace.runs())?.iter().find(|run| is_live(&run.folder)) {
         Some(run) => bail!("{} is trained inside another process, not by the worker: stop it there, with Ctrl-C", run.folder_name()),
@@ -92,7 +104,7 @@ fn nothing(workspace: &Workspace) -> Result<Outcome> {
 fn say(args: &Args, run: Option<&Run>) -> Result<Outcome> {
     let step = run.and_then(|run| Checkpoints::of(&run.folder).list().ok()?.last().map(|checkpoint| checkpoint.step));
     if args.json {
-        println!("{}", json!({"run": run.map(|run| &run.folder), "step": step}));
+        print!("{}", json::line(&json!({"run": run.map(|run| &run.folder), "step": step}))?);
         return Ok(Outcome::Done);
     }
     match (run, step) {

@@ -5,11 +5,11 @@ use std::path::{PathBuf, absolute};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use super::Outcome;
 use super::link::{Happening, Link, Signal};
 use super::show::Show;
 use super::style::counted;
 use super::watch::{LOOK, Watch, died};
+use super::{Outcome, json};
 use crate::config::{Method, Workspace};
 use crate::run::checkpoint::Checkpoints;
 use crate::run::journal::duration;
@@ -245,7 +245,7 @@ impl Training<'_> {
             bail!("{name}: {error}");
         }
         match self.args.json {
-            true => println!("{}", json!({"run": run.folder, "state": "training"})),
+            true => print!("{}", json::line(&json!({"run": run.folder, "state": "training"}))?),
             false => {
                 say!("run         {}", run.folder.display());
                 say!("            trains without a terminal; `voicetune watch {name}` shows it, `voicetune stop {name}` ends it");
@@ -257,7 +257,7 @@ impl Training<'_> {
     fn leave_it_waiting(&self) -> Result<Outcome> {
         let ahead = 1 + self.link.state.queue.iter().take_while(|waiting| waiting.ticket != self.ticket).count();
         match self.args.json {
-            true => println!("{}", json!({"run": null, "state": "waiting", "ahead": ahead})),
+            true => print!("{}", json::line(&json!({"run": null, "state": "waiting", "ahead": ahead}))?),
             false => say!("queued      behind {}; the interface shows the queue", counted(ahead, "order")),
         }
         Ok(Outcome::Done)

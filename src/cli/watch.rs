@@ -12,7 +12,7 @@ use crate::config::Workspace;
 use crate::run::checkpoint::Checkpoints;
 use crate::run::protocol::{Ended, Event};
 use crate::run::summary::is_live;
-use crate::run::worker::last_words;
+use crate::run::worker::{last_words, left_waiting};
 use crate::run::{Follow, Run};
 
 #[derive(Debug, clap::Args)]
@@ -122,8 +122,13 @@ pub fn died(workspace: &Workspace, run: Option<&Run>) -> String {
     }
     let Some(run) = run else { return text };
     let separator = if text.ends_with('\n') { "" } else { "; " };
-    match Checkpoints::of(&run.folder).list().ok().and_then(|all| all.last().map(|checkpoint| checkpoint.step)) {
-        Some(step) => text + &format!("{separator}`voicetune train --resume {}` goes on at step {step}", run.folder_name()),
-        None => text + separator + "there is no checkpoint yet, so start again",
+    text += &match Checkpoints::of(&run.folder).list().ok().and_then(|all| all.last().map(|checkpoint| checkpoint.step)) {
+        Some(step) => format!("{separator}`voicetune train --resume {}` goes on at step {step}", run.folder_name()),
+        None => format!("{separator}there is no checkpoint yet, so start again"),
+    };
+    match left_waiting(workspace) {
+        Ok(left) if left.is_empty() => text,
+        Ok(left) => text + &format!("; what waited follows the next order: {}", left.join(", ")),
+        Err(error) => text + &format!("; {error:#}"),
     }
 }

@@ -10,6 +10,7 @@ mod opening;
 mod pair;
 mod problem;
 mod save;
+mod spare;
 mod unsaved;
 
 pub use atomic::{create_atomically, write_atomically};
@@ -22,4 +23,5 @@ pub use opening::{opening, splits};
 pub use pair::{Pair, Split, Status, Tier};
 pub use problem::{Level, Problem};
 pub use save::{Conflict, Fingerprint, SaveError, Undo, discard, file_of, move_to_tier, remove, rename, save};
-pub use unsaved::{Journal, Unsaved, recoverable};
+pub use spare::spare_journal;
+pub use unsaved::{Journal, Kept, Unsaved, recoverable};

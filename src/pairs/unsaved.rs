@@ -2,6 +2,8 @@
 //!
 //! Each process that has unsaved edits has a folder in `pairs/.unsaved/` with one file a pair, and holds a lock on it for as long as
 //! it lives. What lies in a folder that nobody holds is what a process left behind.
+//!
+//! Where the workspace's disk takes nothing, the same is done in a second place on another one, see [`super::spare_journal`].
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Write};
@@ -38,7 +40,23 @@ pub struct Unsaved {
 /// The unsaved edits of this process. When it is dropped, what has not been forgotten stays and can be recovered.
 #[derive(Debug)]
 pub struct Journal {
-    pairs: PathBuf,
+    beside: Place,
+    spare: Option<Place>,
+}
+
+/// Where a pair was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// In `pairs/.unsaved/`.
+    Beside,
+    /// In this folder, since the workspace's did not take it, for this reason.
+    Elsewhere { folder: PathBuf, why: String },
+}
+
+/// A folder for the journals of all processes.
+#[derive(Debug)]
+struct Place {
+    folder: PathBuf,
     /// Made when there is something to keep: who only looks at pairs leaves no trace.
     held: Option<Held>,
 }
@@ -53,48 +71,77 @@ struct Held {
 impl Journal {
     /// Touches nothing on disk, so that a workspace that can only be read can be opened.
     pub fn new(pairs: &Path) -> Journal {
-        Journal { pairs: pairs.to_path_buf(), held: None }
+        Journal { beside: Place::new(pairs.join(FOLDER)), spare: None }
+    }
+
+    /// With a folder for what cannot be kept beside the pairs.
+    #[must_use]
+    pub fn with_spare(self, folder: Option<&Path>) -> Journal {
+        Journal { spare: folder.map(|folder| Place::new(folder.to_path_buf())), ..self }
     }
 
     /// Keeps a pair as it is now, in the place of what was kept of it before. Whatever happens on the way, the old or the new version
     /// is there. Waits for the disk: milliseconds, more on a slow one.
-    pub fn record(&mut self, pair: &Pair, read: Fingerprint) -> Result<(), SaveError> {
+    ///
+    /// # Errors
+    /// Neither place takes it: what is wrong beside the pairs.
+    pub fn record(&mut self, pair: &Pair, read: Fingerprint) -> Result<Kept, SaveError> {
         if !is_pairs_id(pair) {
             return Err(SaveError::Name { id: pair.id.clone(), tier: pair.tier });
         }
-        let file = self.folder()?.join(file_name(&pair.id));
         let text = written(pair, read, Timestamp::now());
-        write_atomically(&file, |out| out.write_all(text.as_bytes())).map_err(|cause| failed(&file, cause))
+        let Err(error) = self.beside.write(&pair.id, &text) else {
+            // An older version that had to go elsewhere; where it stays, the newer one is offered before it.
+            self.spare.as_mut().and_then(|spare| spare.remove(&pair.id).ok());
+            return Ok(Kept::Beside);
+        };
+        let Some(spare) = &mut self.spare else { return Err(error) };
+        match spare.write(&pair.id, &text) {
+            Ok(()) => Ok(Kept::Elsewhere { folder: spare.folder.clone(), why: error.to_string() }),
+            Err(_) => Err(error), // the nearer one is the one to mend
+        }
     }
 
     /// Drops what was kept of a pair, if anything: it is saved, or its edits were given up.
     pub fn forget(&mut self, id: &str) -> Result<(), SaveError> {
-        match &self.held {
-            Some(held) => remove(&held.folder.join(file_name(id))),
-            None => Ok(()),
-        }
+        let elsewhere = self.spare.as_ref().map_or(Ok(()), |spare| spare.remove(id));
+        self.beside.remove(id).and(elsewhere)
     }
 
     /// Makes what another process left behind this one's own.
-    pub fn take_over(&mut self, unsaved: &Unsaved) -> Result<(), SaveError> {
-        self.record(&unsaved.pair, unsaved.read)?;
-        unsaved.discard()
+    pub fn take_over(&mut self, unsaved: &Unsaved) -> Result<Kept, SaveError> {
+        let kept = self.record(&unsaved.pair, unsaved.read)?;
+        unsaved.discard()?;
+        Ok(kept)
+    }
+}
+
+impl Place {
+    fn new(folder: PathBuf) -> Place {
+        Place { folder, held: None }
     }
 
-    fn folder(&mut self) -> Result<&Path, SaveError> {
+    fn write(&mut self, id: &str, text: &str) -> Result<(), SaveError> {
+        let file = self.own()?.join(file_name(id));
+        write_atomically(&file, |out| out.write_all(text.as_bytes())).map_err(|cause| failed(&file, cause))
+    }
+
+    fn remove(&self, id: &str) -> Result<(), SaveError> {
+        self.held.as_ref().map_or(Ok(()), |held| remove(&held.folder.join(file_name(id))))
+    }
+
+    /// This process's folder.
+    fn own(&mut self) -> Result<&Path, SaveError> {
         let held = match self.held.take() {
             // Someone may have tidied up meanwhile.
             Some(held) if held.folder.is_dir() => held,
-            _ => {
-                let folder = self.pairs.join(FOLDER);
-                hold(&folder).map_err(|cause| failed(&folder, cause))?
-            }
+            _ => hold(&self.folder).map_err(|cause| failed(&self.folder, cause))?,
         };
         Ok(&self.held.insert(held).folder)
     }
 }
 
-impl Drop for Journal {
+impl Drop for Place {
     fn drop(&mut self) {
         if let Some(held) = &self.held {
             remove_if_empty(&held.folder);
@@ -132,20 +179,27 @@ impl Unsaved {
     }
 }
 
-/// What processes that no longer run have left behind, sorted by pair, the latest first; and the files that cannot be read, which
-/// stay where they are. Edits that have reached the pair's file are not among them.
-pub fn recoverable(pairs: &Path) -> (Vec<Unsaved>, Vec<Problem>) {
+/// What processes that no longer run have left behind, beside the pairs and in the spare place, sorted by pair, the latest first; and
+/// the files that cannot be read, which stay where they are. Edits that have reached the pair's file are not among them.
+pub fn recoverable(pairs: &Path, spare: Option<&Path>) -> (Vec<Unsaved>, Vec<Problem>) {
     let mut found = Vec::new();
     let mut problems = Vec::new();
-    let journal = pairs.join(FOLDER);
-    for folder in good(entries(&journal), pairs, &journal, &mut problems).unwrap_or_default() {
-        if !good(is_abandoned(&folder), pairs, &folder, &mut problems).unwrap_or_default() {
+    left_in(&pairs.join(FOLDER), pairs, &mut found, &mut problems);
+    if let Some(spare) = spare {
+        left_in(spare, pairs, &mut found, &mut problems);
+    }
+    found.sort_by(|a, b| (&a.pair.id, b.at).cmp(&(&b.pair.id, a.at)));
+    (found, problems)
+}
+
+fn left_in(journal: &Path, pairs: &Path, found: &mut Vec<Unsaved>, problems: &mut Vec<Problem>) {
+    for folder in good(entries(journal), pairs, journal, problems).unwrap_or_default() {
+        if !good(is_abandoned(&folder), pairs, &folder, problems).unwrap_or_default() {
             continue;
         }
-        let files = good(entries(&folder), pairs, &folder, &mut problems).unwrap_or_default();
+        let files = good(entries(&folder), pairs, &folder, problems).unwrap_or_default();
         for file in files.into_iter().filter(|file| file.extension().is_some_and(|ending| ending == "yaml")) {
-            let Some(unsaved) = good(yaml::read_text(&file).and_then(|text| Unsaved::parse(&file, &text)), pairs, &file, &mut problems)
-            else {
+            let Some(unsaved) = good(yaml::read_text(&file).and_then(|text| Unsaved::parse(&file, &text)), pairs, &file, problems) else {
                 continue;
             };
             if is_saved(pairs, &unsaved.pair) {
@@ -157,8 +211,6 @@ pub fn recoverable(pairs: &Path) -> (Vec<Unsaved>, Vec<Problem>) {
         }
         remove_if_empty(&folder);
     }
-    found.sort_by(|a, b| (&a.pair.id, b.at).cmp(&(&b.pair.id, a.at)));
-    (found, problems)
 }
 
 /// The value, or `None` and a problem about `path`.

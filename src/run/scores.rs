@@ -90,6 +90,11 @@ pub fn read(run: &Path, prompt: &str) -> Result<Vec<Scores>> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(vec![]),
         text => text.with_context(|| format!("{}: cannot be read", path.display()))?,
     };
+    parse(&path, &text)
+}
+
+/// The lines of `scores/<prompt>.jsonl`.
+pub fn parse(path: &Path, text: &str) -> Result<Vec<Scores>> {
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let line = |(at, line): (usize, &str)| {
         let shown = || format!("{}:{}: no scores; delete the line, and they are computed again", path.display(), at + 1);

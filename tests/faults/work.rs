@@ -121,7 +121,7 @@ fn record(folder: &Path) -> Result<()> {
 }
 
 fn check_journal(folder: &Path, done: bool, shown: &str) {
-    let (found, problems) = pairs::recoverable(folder);
+    let (found, problems) = pairs::recoverable(folder, None);
     assert!(problems.is_empty(), "{shown}: {problems:?}");
     let of = |id: &str| found.iter().find(|unsaved| unsaved.pair.id == id).map(|unsaved| unsaved.pair.response.clone());
     assert_eq!(of("tier1/left").as_deref(), Some("Left."), "{shown}");

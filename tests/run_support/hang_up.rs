@@ -24,6 +24,8 @@ pub struct Figures {
     /// From the hang-up to the viewer's end, and the processor time it took after it; the largest.
     pub slowest_end: Duration,
     pub most_processor_time: Duration,
+    /// From the hang-up to the run's end; the largest.
+    pub slowest_run: Duration,
     /// Steps and evaluations compared with those of a run that nobody looked at.
     pub compared: usize,
 }
@@ -78,6 +80,7 @@ fn one(sample: &Sample, n: usize, whole: &(Vec<Step>, Vec<Eval>), figures: &mut 
     assert!(!is_there(pty.pid()), "{viewer}: the viewer is gone");
 
     assert_eq!(end_of(&run), Outcome::Finished, "{name}");
+    figures.slowest_run = figures.slowest_run.max(begun.elapsed());
     assert_eq!(exact_history(&run), *whole, "{name}: as without a hang-up, to the last bit");
     wait_until("the worker's end", || !is_worker_there(sample) && left_behind(sample).is_empty());
     figures.hang_ups += 1;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Args, shades};
 use crate::cli::progress::Progress;
-use crate::cli::{Outcome, interrupt, train};
+use crate::cli::{Outcome, interrupt, json, train};
 use crate::config::Workspace;
 use crate::pairs::{self, Pair};
 use crate::review::surprisal::{Means, means};
@@ -180,7 +180,7 @@ fn printed(args: &Args, wanted: &Wanted, scores: &Scores) -> Result<String> {
             left_out: scores.left_out,
             means,
         };
-        return Ok(serde_json::to_string(&line).context("the scores cannot be written as JSON")? + "\n");
+        return Ok(json::line(&line)?);
     }
     let Some(means) = means else { return Ok(format!("{}: no token\n", wanted.name)) };
     let difference = means.difference();

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 pub const PROTOCOL: u32 = 2;
 
 /// Drafts travel in orders; nothing that is meant comes near this.
-const LONGEST: usize = 8 << 20;
+pub(super) const LONGEST: usize = 8 << 20;
 const LONGEST_GREETING: usize = 80;
 const NAME: &str = "voicetune-worker";
 

@@ -8,18 +8,22 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::frame;
+use super::kept::Kept;
 use super::log::Log;
 use super::talk::{Level, Report, Request};
 use super::viewers::{self, Id, Viewers};
 use crate::config::Workspace;
 use crate::run::protocol::{Command, Event, Message};
-use crate::run::work::{Done, Effect, News, Outcomes, ScoredText, Stage, State, Task, Ticket, Work};
+use crate::run::work::{Done, Effect, News, Order, Outcomes, ScoredText, Stage, State, Task, Ticket, TrainOrder, Work};
 use crate::run::{EngineHandle, Priority, Want};
 
 /// A worker is started by someone who comes at once.
 const FIRST_VIEWER: Duration = Duration::from_secs(10);
 /// Orders that may wait.
 const LONGEST_QUEUE: usize = 200;
+/// Bytes of all orders as JSON. They travel in one frame whenever the state is told, with what else is in it.
+const LARGEST_QUEUE: usize = frame::LONGEST - (1 << 20);
 /// Tokenisers recurse deeper than the 2 MiB that threads get by default.
 const STACK: usize = 16 << 20;
 
@@ -59,6 +63,10 @@ pub(super) struct Host {
     lane: JoinHandle<()>,
     /// Standard error, where this is a process of its own.
     log: Option<Log>,
+    /// Where runs wait that shall outlive this process, where they shall.
+    kept: Option<Kept>,
+    /// Runs that the worker before has left waiting.
+    left: Vec<TrainOrder>,
     is_private: bool,
     had_viewer: bool,
     is_ending: bool,
@@ -78,9 +86,14 @@ impl Host {
             Door::Private(stream) => viewers::attend(stream, sender.clone())?,
         }
         let (work, told, viewers) = (Work::default(), State::default(), Viewers::default());
-        let (log, had_viewer, is_ending) = (None, false, false);
-        let host = Host { work, told, viewers, inputs, commands, engine, tasks, lane, log, is_private, had_viewer, is_ending };
+        let (log, kept, left, had_viewer, is_ending) = (None, None, vec![], false, false);
+        let host = Host { work, told, viewers, inputs, commands, engine, tasks, lane, log, kept, left, is_private, had_viewer, is_ending };
         Ok((host, sender))
+    }
+
+    /// Runs that wait outlive this process; those that outlived the one before come behind the first order.
+    pub(super) fn keep_queue(&mut self, (kept, left): (Kept, Vec<TrainOrder>)) {
+        (self.kept, self.left) = (Some(kept), left);
     }
 
     /// Standard error follows the run that trains.
@@ -148,6 +161,7 @@ impl Host {
             Input::Done(done) => self.work.on_done(done),
             Input::End => {
                 self.is_ending = true;
+                self.kept = None; // what waits stays there: it is the process that ends, and not by the writer's wish
                 self.work.stop_all()
             }
         };
@@ -156,19 +170,25 @@ impl Host {
 
     fn asked(&mut self, id: Id, request: Request) -> Result<()> {
         let out = match request {
-            Request::Order(_) if self.is_ending || self.work.queue().count() >= LONGEST_QUEUE => {
-                let text = match self.is_ending {
-                    true => "the worker is ending: order it again in a moment".into(),
-                    false => format!("{LONGEST_QUEUE} orders wait already"),
-                };
-                self.viewers.tell(id, &Report::Notice { level: Level::Error, text })?;
-                // It waits for an answer; no order has this number.
-                return self.viewers.tell(id, &Report::Accepted { ticket: 0 });
-            }
-            Request::Order(order) => self.work.order(order),
+            Request::Order(order) => match self.why_not(&order)? {
+                None => {
+                    let mut out = self.work.order(order);
+                    self.take_in_left(&mut out);
+                    out
+                }
+                Some(text) => {
+                    self.viewers.tell(id, &Report::Notice { level: Level::Error, text })?;
+                    // It waits for an answer; no order has this number.
+                    return self.viewers.tell(id, &Report::Accepted { ticket: 0 });
+                }
+            },
             Request::Stop { ticket } => self.work.stop(ticket),
             Request::StopReading => self.work.stop_reading(),
-            Request::StopAll => self.work.stop_all(),
+            Request::StopAll => {
+                self.left.clear();
+                self.keep();
+                self.work.stop_all()
+            }
         };
         if let Some(ticket) = out.ticket {
             self.viewers.tell(id, &Report::Accepted { ticket })?;
@@ -176,7 +196,39 @@ impl Host {
         self.follow(out)
     }
 
+    /// Why an order is not taken.
+    fn why_not(&self, order: &Order) -> Result<Option<String>> {
+        let length = |frame: Vec<u8>| frame.len();
+        Ok(if self.is_ending {
+            Some("the worker is ending: order it again in a moment".into())
+        } else if self.work.queue().count() + self.left.len() >= LONGEST_QUEUE {
+            Some(format!("{LONGEST_QUEUE} orders wait already"))
+        } else if length(frame::encode(order)?) + length(frame::encode(&self.told)?) > LARGEST_QUEUE {
+            Some("this is too much text together with what waits already: order it when less does, or in parts".into())
+        } else {
+            None
+        })
+    }
+
+    fn take_in_left(&mut self, out: &mut Outcomes) {
+        let left = std::mem::take(&mut self.left);
+        if left.is_empty() {
+            return;
+        }
+        let names: Vec<&str> = left.iter().map(|order| order.name.as_str()).collect();
+        out.effects.push(Effect::Warn(format!("the worker before has left runs waiting, which follow now: {}", names.join(", "))));
+        for order in left {
+            let more = self.work.order(order.into());
+            out.effects.extend(more.effects);
+            out.news.extend(more.news);
+        }
+    }
+
     fn follow(&mut self, out: Outcomes) -> Result<()> {
+        // First: a run that begins waits no more, whatever comes of it.
+        if out.news.contains(&News::Queue) {
+            self.keep();
+        }
         for effect in out.effects {
             match effect {
                 Effect::Engine(command) => {
@@ -206,6 +258,18 @@ impl Host {
             self.viewers.tell_all(&Report::State(Box::new(self.told.clone())))?;
         }
         Ok(())
+    }
+
+    /// Writes down what waits. Where that fails nothing else does: it still waits here.
+    fn keep(&mut self) {
+        let Some(kept) = &mut self.kept else { return };
+        let waiting = self.work.queue().filter_map(|waiting| match &waiting.order {
+            Order::Train(order) => Some((**order).clone()),
+            Order::Read(_) | Order::Score(_) => None,
+        });
+        if let Err(error) = kept.keep(waiting.chain(self.left.iter().cloned()).collect()) {
+            eprintln!("{error:#}");
+        }
     }
 
     /// Whoever waits for scores that are too long for a frame hears so.

@@ -7,6 +7,7 @@
 mod client;
 mod frame;
 mod host;
+mod kept;
 mod log;
 mod peer;
 mod place;
@@ -16,6 +17,7 @@ mod viewers;
 
 pub use client::{Asker, Connection, InProcess, Reports};
 pub use frame::PROTOCOL;
+pub use kept::{forget_waiting, left_waiting};
 pub use log::last_words;
 pub use process::main;
 pub use talk::{Level, Report, Request};

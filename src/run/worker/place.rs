@@ -1,4 +1,5 @@
-//! Where a workspace's worker is met: `runs/.worker/`, a folder of its owner's alone, with the socket, the lock and the log.
+//! Where a workspace's worker is met: `runs/.worker/`, a folder of its owner's alone, with the socket, the lock, the log
+//! and the runs that wait.
 //!
 //! The lock is held for as long as the worker lives and falls with its process, however that ends. Whoever holds it may remove the
 //! socket; so what a dead worker left is told from what a live one uses.
@@ -36,6 +37,10 @@ impl Place {
 
     pub(super) fn log(&self) -> PathBuf {
         self.folder.join("log")
+    }
+
+    pub(super) fn queue(&self) -> PathBuf {
+        self.folder.join("queue.json")
     }
 
     fn socket(&self) -> PathBuf {

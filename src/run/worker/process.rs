@@ -13,6 +13,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::host::{Door, Host, Input};
+use super::kept::Kept;
 use super::log::Log;
 use super::place::Place;
 use crate::config::Workspace;
@@ -79,6 +80,7 @@ pub fn main(workspace: &Workspace) -> Result<()> {
     let signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("signals cannot be caught")?;
     let mut out = std::io::stdout();
     let (mut host, inputs) = Host::new(workspace.clone(), Want::Auto, Priority::Yielding, Door::Socket(listener))?;
+    host.keep_queue(Kept::open(&place)?);
     end_on_signal(signals, inputs)?;
     // Up to here what is wrong is told to whoever starts it; now standard error is a file.
     host.keep_log(Log::begin(&place)?);

@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use anyhow::{Context, Result};
 
 use crate::config::Workspace;
+use crate::pairs::spare_journal;
 use crate::run::Priority;
 use crate::ui::message::Msg;
 use crate::ui::tasks::{Desk, Lane, Task};
@@ -50,7 +51,9 @@ fn lane(name: &str, workspace: Workspace, messages: Sender<Msg>) -> Result<(Send
         .stack_size(STACK)
         .spawn(move || {
             Priority::Yielding.apply();
+            let spare = spare_journal(&workspace.pairs());
             let mut desk = Desk::new(workspace);
+            desk.pairs = desk.pairs.with_spare_journal(spare);
             for task in tasks {
                 let owner = task.owner();
                 let msg = match catch_unwind(AssertUnwindSafe(|| task.run(&mut desk))) {

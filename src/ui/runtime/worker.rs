@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use anyhow::{Context, Result};
 
 use crate::config::Workspace;
-use crate::run::worker::{Asker, Connection, Report, Reports, Request, last_words};
+use crate::run::worker::{Asker, Connection, Level, Report, Reports, Request, last_words, left_waiting};
 use crate::ui::message::Msg;
 
 #[derive(Debug)]
@@ -34,7 +34,14 @@ enum Errand {
 impl Worker {
     pub(super) fn new(workspace: &Workspace, messages: Sender<Msg>) -> Result<Worker> {
         let (errands, theirs) = channel();
-        let runner = Runner { workspace: workspace.clone(), messages, errands: errands.clone(), asker: None, connections: 0 };
+        let runner = Runner {
+            workspace: workspace.clone(),
+            messages,
+            errands: errands.clone(),
+            asker: None,
+            connections: 0,
+            has_asked_after: false,
+        };
         let thread =
             thread::Builder::new().name("worker".into()).spawn(move || runner.run(&theirs)).context("no worker can be looked for")?;
         Ok(Worker { errands, thread })
@@ -62,6 +69,8 @@ struct Runner {
     asker: Option<Asker>,
     /// How many there have been.
     connections: usize,
+    /// Whether runs that a dead worker left waiting have been looked for.
+    has_asked_after: bool,
 }
 
 impl Runner {
@@ -81,10 +90,23 @@ impl Runner {
     }
 
     fn attach(&mut self) -> Result<()> {
-        if self.asker.is_none()
-            && let Some(connection) = Connection::open(&self.workspace)?
-        {
-            self.take(connection)?;
+        if self.asker.is_some() {
+            return Ok(());
+        }
+        match Connection::open(&self.workspace)? {
+            Some(connection) => self.take(connection),
+            None if self.has_asked_after => Ok(()),
+            None => self.ask_after(),
+        }
+    }
+
+    /// Says which runs a worker that has died left waiting: nothing else would, before the next order.
+    fn ask_after(&mut self) -> Result<()> {
+        self.has_asked_after = true;
+        let left = left_waiting(&self.workspace)?;
+        if !left.is_empty() {
+            let text = format!("runs wait since their worker ended, and follow the next order: {}", left.join(", "));
+            self.say(Msg::Worker(Report::Notice { level: Level::Warning, text }));
         }
         Ok(())
     }

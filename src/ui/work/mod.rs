@@ -189,7 +189,8 @@ impl Work {
         if !was_idle {
             let error =
                 died(self.training.as_ref().filter(|_| self.is_training()).and_then(|training| training.run.as_deref()), last_words);
-            let queued = self.queue.len();
+            let (runs, others): (Vec<_>, Vec<_>) = self.queue.iter().partition(|waiting| matches!(waiting.order, Order::Train(_)));
+            let waited = waited(runs.len(), others.len());
             let mut state = std::mem::take(&mut self.state);
             if let Some(training) = &self.training {
                 let mut training = state.training.take().unwrap_or_else(|| TrainingState::new(training.order.clone()));
@@ -199,11 +200,7 @@ impl Work {
                 self.state.training = Some(training);
             }
             self.state.read = self.reading.as_ref().map(|reading| (reading.ticket, Some(error.clone())));
-            let forgotten = match queued {
-                0 => String::new(),
-                n => format!(" ({n} that waited are forgotten)"),
-            };
-            out.effects.push(Effect::error(error + &forgotten));
+            out.effects.push(Effect::error(error + &waited));
         }
         self.refresh(&mut out);
         out
@@ -313,6 +310,24 @@ impl Work {
 
 fn unscored(ticket: u64, why: &str) -> News {
     News::Scored { ticket, text: Err(why.to_owned()) }
+}
+
+/// What becomes of what waited for a worker that has died.
+fn waited(runs: usize, others: usize) -> String {
+    let follows = match runs {
+        0 => None,
+        1 => Some("the run that waited follows the next order".to_owned()),
+        n => Some(format!("the {n} runs that waited follow the next order")),
+    };
+    let gone = match others {
+        0 => None,
+        1 => Some("a prompt or text that waited is forgotten".to_owned()),
+        n => Some(format!("{n} prompts and texts that waited are forgotten")),
+    };
+    match [follows, gone].into_iter().flatten().collect::<Vec<_>>() {
+        said if said.is_empty() => String::new(),
+        said => format!(" ({})", said.join("; ")),
+    }
 }
 
 fn died(run: Option<&Path>, last_words: Option<&str>) -> String {

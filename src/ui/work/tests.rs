@@ -161,7 +161,10 @@ fn a_worker_that_died_is_told_from_one_that_had_nothing_to_do() {
     for part in ["the worker has died", "thread 'engine' panicked", "`voicetune train --resume 2026-11-22-first`"] {
         assert!(said.contains(part), "{said}");
     }
-    assert!(matches!(&out.effects[..], [Effect::Notify(notice)] if notice.text.contains("1 that waited are forgotten")), "{out:?}");
+    assert!(
+        matches!(&out.effects[..], [Effect::Notify(notice)] if notice.text.contains("(the run that waited follows the next order)")),
+        "{out:?}"
+    );
     assert!(!work.is_training() && work.queue().count() == 0);
 
     // What is ordered now goes to another worker.

@@ -6,8 +6,8 @@ use super::history::Change;
 use super::library::Survey;
 use super::tasks::{Done, Loaded, Task};
 use super::texts::Texts;
-use super::{Pairs, Reading, SurveyState};
-use crate::pairs::{Pair, Problem, SaveError};
+use super::{Keeping, Pairs, Reading, SurveyState};
+use crate::pairs::{Kept, Pair, Problem, SaveError};
 use crate::ui::message::{Effect, Io};
 
 /// Saves a pair as it is now.
@@ -55,7 +55,7 @@ impl Pairs {
                 None => vec![],
             },
             Done::Saved { pair, result, is_asked } => self.saved(pair, result, *is_asked),
-            Done::Kept { id, result } => self.kept(id, result.as_ref().err()),
+            Done::Kept { id, result } => self.kept(id, result),
             Done::Dropped(Ok(())) => vec![],
             Done::Dropped(Err(error)) => vec![Effect::warn(format!("a recovery copy could not be removed: {error}"))],
             Done::Opened { id, result: Ok(pair) } => {
@@ -89,19 +89,26 @@ impl Pairs {
         }
     }
 
-    /// A journal that cannot be written is tried again at each tick, and said to be so once.
-    fn kept(&mut self, id: &str, error: Option<&SaveError>) -> Vec<Effect> {
-        let was_failing = std::mem::replace(&mut self.is_unkept, error.is_some());
-        match error {
-            None if was_failing => vec![Effect::say("recovery copies can be written again")],
-            None => vec![],
-            Some(error) => {
-                if let Some(entry) = self.library.entry_mut(id) {
-                    entry.mark_not_kept();
-                }
-                let said = format!("no recovery copy could be written, the edits are in memory only: {error}");
-                if was_failing { vec![] } else { vec![Effect::warn(said)] }
+    /// A journal that cannot be written is tried again at each tick. That it is kept elsewhere, or nowhere, is said once.
+    fn kept(&mut self, id: &str, result: &Result<Kept, SaveError>) -> Vec<Effect> {
+        let now = match result {
+            Ok(Kept::Beside) => Keeping::Beside,
+            Ok(Kept::Elsewhere { .. }) => Keeping::Elsewhere,
+            Err(_) => Keeping::Nowhere,
+        };
+        let before = std::mem::replace(&mut self.keeping, now);
+        if result.is_err()
+            && let Some(entry) = self.library.entry_mut(id)
+        {
+            entry.mark_not_kept();
+        }
+        match result {
+            _ if before == now => vec![],
+            Ok(Kept::Beside) => vec![Effect::say("recovery copies can be written again")],
+            Ok(Kept::Elsewhere { folder, why }) => {
+                vec![Effect::warn(format!("unsaved edits are kept in {}, since the workspace takes none: {why}", folder.display()))]
             }
+            Err(error) => vec![Effect::warn(format!("no recovery copy could be written, the edits are in memory only: {error}"))],
         }
     }
 

@@ -72,8 +72,8 @@ pub struct Pairs {
     wanted: Option<String>,
     reading: Reading,
     survey: SurveyState,
-    /// The last attempt to write a recovery copy failed.
-    is_unkept: bool,
+    /// Where the last recovery copy went.
+    keeping: Keeping,
 }
 
 #[derive(Debug)]
@@ -94,6 +94,16 @@ enum Reading {
     First,
     Again,
     Done,
+}
+
+/// Where unsaved edits are besides memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keeping {
+    /// Beside the pairs.
+    Beside,
+    /// In the spare place.
+    Elsewhere,
+    Nowhere,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -124,7 +134,7 @@ impl Default for Pairs {
             wanted: None,
             reading: Reading::Never,
             survey: SurveyState::Idle,
-            is_unkept: false,
+            keeping: Keeping::Beside,
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::entry::Entry;
 use super::library::Survey;
 use super::measure::{Count, Models};
 use crate::config::{Workspace, bounded};
 use crate::dataset;
-use crate::pairs::{self, Finding, Fingerprint, Journal, LoadedPair, Pair, Problem, SaveError, Tier, Unsaved};
+use crate::pairs::{self, Finding, Fingerprint, Journal, Kept, LoadedPair, Pair, Problem, SaveError, Tier, Unsaved};
 use crate::ui::tasks::{self, Lane};
 
 #[derive(Debug)]
@@ -68,7 +68,7 @@ pub enum Done {
     /// The pair is in the journal, or is not.
     Kept {
         id: String,
-        result: Result<(), SaveError>,
+        result: Result<Kept, SaveError>,
     },
     /// The journal has dropped something. Only errors are told.
     Dropped(Result<(), SaveError>),
@@ -120,6 +120,8 @@ pub struct Desk {
     /// The state of each pair's file as it was last read or written here.
     states: HashMap<String, Fingerprint>,
     journal: Option<Journal>,
+    /// Where the journal goes when the workspace's disk takes nothing.
+    spare: Option<PathBuf>,
     models: Option<Models>,
     /// Of the last survey.
     findings: Vec<Finding>,
@@ -152,6 +154,11 @@ impl Task {
 }
 
 impl Desk {
+    /// What cannot be kept in the workspace is kept in this folder.
+    pub fn with_spare_journal(self, folder: Option<PathBuf>) -> Desk {
+        Desk { spare: folder, ..self }
+    }
+
     fn on_disk(&mut self, task: Task, folder: &Path) -> Done {
         match task {
             Task::Load { unsaved } => self.load(folder, &unsaved),
@@ -216,7 +223,7 @@ impl Desk {
             Entry::read(pair)
         });
         let entries = entries.collect();
-        let (unsaved, found) = pairs::recoverable(folder);
+        let (unsaved, found) = pairs::recoverable(folder, self.spare.as_deref());
         let problems = problems.into_iter().chain(found).collect();
         Done::Loaded(RefCell::new(Some(Loaded { entries, problems, unsaved })))
     }
@@ -230,7 +237,8 @@ impl Desk {
     }
 
     fn journal(&mut self, folder: &Path) -> &mut Journal {
-        self.journal.get_or_insert_with(|| Journal::new(folder))
+        let spare = self.spare.as_deref();
+        self.journal.get_or_insert_with(|| Journal::new(folder).with_spare(spare))
     }
 
     /// A pair and its file are the same: nothing of it is to be recovered.

@@ -6,9 +6,10 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
 use super::*;
-use crate::pairs::{Split, Status, Tier, recoverable};
+use crate::pairs::{Journal, Kept, Split, Status, Tier, recoverable};
 use crate::ui::keys::TABLE;
 use crate::ui::screens::pairs::Mode;
+use crate::ui::tasks;
 use Action as A;
 
 #[test]
@@ -178,7 +179,7 @@ fn unsaved_edits_outlive_the_session() {
         stage.run(effects);
         let pairs = stage.folder.path().join("pairs");
         drop(stage.desk);
-        assert_eq!(recoverable(&pairs).0.len(), left);
+        assert_eq!(recoverable(&pairs, None).0.len(), left);
     };
     check(&[A::Accept], "Lost? The train", 0);
     check(&[A::Down, A::Accept, A::Accept, A::Down, A::Down, A::Accept], "The train", 1);
@@ -212,7 +213,40 @@ fn a_journal_that_cannot_be_written_is_said_once_and_tried_again() {
     stage.tick();
     assert_eq!(stage.said(), "recovery copies can be written again");
     drop(stage.desk);
-    assert!(recoverable(&pairs).0[0].pair.prompt.starts_with("Kept "));
+    assert!(recoverable(&pairs, None).0[0].pair.prompt.starts_with("Kept "));
+}
+
+#[test]
+fn what_the_workspace_does_not_take_is_kept_elsewhere_and_offered_from_there() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let spare = elsewhere.path().join("spare");
+    let mut stage = Stage::new();
+    let with_spare = |desk: &mut tasks::Desk| {
+        desk.pairs = std::mem::take(&mut desk.pairs).with_spare_journal(Some(spare.clone()));
+    };
+    with_spare(&mut stage.desk);
+    let pairs = stage.folder.path().join("pairs");
+    fs::write(pairs.join(".unsaved"), "in the way").unwrap();
+    stage.act(&[A::Last, A::EditPair]).keys("Kept ");
+    stage.tick();
+    assert!(stage.said().contains(&format!("kept in {}", spare.display())), "{}", stage.said());
+    let said = stage.said.len();
+    stage.keys("too ");
+    stage.tick();
+    assert_eq!(stage.said.len(), said, "said once: {:?}", stage.said);
+    let id = stage.screen.current().unwrap().id().to_owned();
+
+    // Its process dies. The next one finds it, although the workspace still takes nothing.
+    drop(stage.desk);
+    let (found, _) = recoverable(&pairs, Some(&spare));
+    assert!(found[0].pair.id == id && found[0].pair.prompt.starts_with("Kept too "), "{found:?}");
+    assert!(found[0].file.starts_with(&spare));
+
+    // Once the workspace takes it, it goes there, and nothing stays elsewhere.
+    fs::remove_file(pairs.join(".unsaved")).unwrap();
+    let mut journal = Journal::new(&pairs).with_spare(Some(&spare));
+    assert_eq!(journal.take_over(&found[0]).unwrap(), Kept::Beside);
+    assert_eq!(fs::read_dir(&spare).unwrap().count(), 0);
 }
 
 #[test]
