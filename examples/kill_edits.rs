@@ -27,6 +27,9 @@ const SOON: Duration = Duration::from_secs(60);
 const PROMISED: Duration = Duration::from_secs(1);
 const SLACK: Duration = Duration::from_millis(500);
 const SAVE: &str = "\x13"; // Ctrl-S
+/// The pair in the list, where all of it is in its file, and where it is not.
+const IS_SAVED: &str = "○ a";
+const UNSAVED: &str = "○*a";
 
 #[derive(Default)]
 struct Counts {
@@ -73,7 +76,7 @@ fn one_round(program: &Path, folder: &Path, lasts: Duration, rng: &mut ChaCha8Rn
     let mut pty = Pty::start(program, &[], folder, 100, 30, &[]);
     pty.wait_for("A draft.", SOON);
     pty.press("\r"); // into the prompt
-    pty.wait_for("edit", SOON);
+    pty.wait_for("esc done", SOON);
     let begun = Instant::now();
     let mut typed: Vec<Instant> = vec![];
     let mut saved = 0;
@@ -82,18 +85,17 @@ fn one_round(program: &Path, folder: &Path, lasts: Duration, rng: &mut ChaCha8Rn
         typed.push(Instant::now());
         pty.pump(Duration::from_millis(rng.random_range(5..60)));
         if rng.random_range(0..6) == 0 {
-            pty.send(SAVE);
             // Half of the kills are to fall between the key and the answer.
-            if rng.random::<bool>() {
-                let until = Instant::now() + SOON;
-                while !pty.has("a is saved") && Instant::now() < until {
-                    pty.pump(Duration::from_millis(5));
-                }
+            let is_awaited = rng.random::<bool>();
+            if is_awaited {
+                // A frame that shows the last word shows that it is not saved: the answer to an earlier key is not taken for this one's.
+                pty.wait_for(&format!("w{}", typed.len() - 1), SOON);
+                assert!(pty.has(UNSAVED), "edited, and not said to be:\n{}", pty.text());
+            }
+            pty.send(SAVE);
+            if is_awaited {
+                pty.wait_for(IS_SAVED, SOON);
                 (saved, counts.saves) = (typed.len(), counts.saves + 1);
-                // The next word takes the answer from the screen, so that it is not taken for that of the next save.
-                pty.send("x");
-                pty.send("\x7f");
-                pty.settle(Duration::from_millis(20));
             }
         }
     }

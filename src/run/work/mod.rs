@@ -19,7 +19,8 @@ pub use reading::{Key, Reading};
 pub use scoring::{ScoredText, Scoring};
 pub use state::{ReadingState, ScoringState, State, TrainingState};
 pub use tasks::{Done, Drawn, ReadPlan, Task};
-pub use training::{Stage, Training};
+pub use training::Stage;
+use training::Training;
 
 use super::protocol::{Command, Event, Job, Message, Outcome};
 
@@ -35,7 +36,7 @@ pub enum Effect {
     Fail(String),
 }
 
-/// What has changed.
+/// What has changed, for the worker and for those who look on.
 #[derive(Debug, Clone, PartialEq)]
 pub enum News {
     /// The run under way has got on: look at [`Work::training`].
@@ -50,7 +51,7 @@ pub enum News {
     ReadingEnded { order: ReadOrder, error: Option<String> },
     /// A text waits to be scored, or is being scored: look at [`Work::scoring`].
     Scoring,
-    /// What came of the score with this ticket.
+    /// What came of the score with this ticket: the order's own for whoever ordered it, the worker's in the worker.
     Scored { ticket: Ticket, text: Result<Box<ScoredText>, String> },
     /// Something was queued, or taken from the queue.
     Queue,
@@ -91,13 +92,13 @@ impl Outcomes {
 
 impl Work {
     /// The run under way, or the last one that ended here.
-    pub fn training(&self) -> Option<&Training> {
-        self.training.as_ref()
+    pub fn training(&self) -> Option<&TrainingState> {
+        self.training.as_ref().map(|training| &training.state)
     }
 
     /// Whether a run is being prepared, loaded or trained.
     pub fn is_training(&self) -> bool {
-        self.training.as_ref().is_some_and(|training| training.stage != Stage::Ended)
+        self.training().is_some_and(|training| training.stage != Stage::Ended)
     }
 
     /// The prompts being answered.
@@ -133,7 +134,7 @@ impl Work {
     pub fn state(&self) -> State {
         State {
             queue: self.queue.iter().cloned().collect(),
-            training: self.training.as_ref().map(TrainingState::from),
+            training: self.training().cloned(),
             reading: self.reading.as_ref().map(ReadingState::from),
             read: self.read.clone(),
             scoring: self.scoring.as_ref().map(ScoringState::from),
@@ -159,7 +160,7 @@ impl Work {
 
     /// Ends the run with this ticket after its step, or takes its order out of the queue. A run that has ended meanwhile is left.
     pub fn stop(&mut self, ticket: Ticket) -> Outcomes {
-        if self.training.as_ref().is_some_and(|training| training.ticket == ticket) {
+        if self.training().is_some_and(|training| training.ticket == ticket) {
             return self.stop_training();
         }
         let mut out = Outcomes::default();
@@ -275,7 +276,7 @@ impl Work {
     }
 
     fn trains(&self, run: &Path) -> bool {
-        self.training.as_ref().is_some_and(|training| training.stage == Stage::Training && training.run.as_deref() == Some(run))
+        self.training().is_some_and(|training| training.stage == Stage::Training && training.run.as_deref() == Some(run))
     }
 
     /// Whether it can be asked at once about the run that is training.

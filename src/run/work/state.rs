@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ReadOrder, Reading, ScoreOrder, Scoring, Stage, Ticket, TrainOrder, Training, Waiting};
+use super::{ReadOrder, Reading, ScoreOrder, Scoring, Stage, Ticket, TrainOrder, Waiting};
 use crate::run::protocol::Outcome;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -91,22 +91,6 @@ impl ScoringState {
     /// A text whose order is on its way.
     pub fn new(order: &ScoreOrder) -> ScoringState {
         ScoringState { ticket: 0, run: order.request.run.clone() }
-    }
-}
-
-impl From<&Training> for TrainingState {
-    fn from(training: &Training) -> TrainingState {
-        let Training { ticket, order, stage, run, steps, error, outcome, .. } = training;
-        TrainingState {
-            ticket: *ticket,
-            order: order.clone(),
-            stage: *stage,
-            run: run.clone(),
-            steps: *steps,
-            error: error.clone(),
-            outcome: *outcome,
-            is_cancelled: training.is_cancelled(),
-        }
     }
 }
 

@@ -98,7 +98,7 @@ fn prepared() -> Box<Prepared> {
 
 /// Takes the first order up to the point where its run trains.
 fn begin_training(work: &mut Work, run: &str) {
-    let job = work.training().unwrap().job;
+    let job = work.training.as_ref().unwrap().job;
     let prepared = prepared();
     let examples = prepared.examples.clone();
     let train = Box::new(crate::run::protocol::Train {
@@ -167,7 +167,7 @@ fn stopping_finishes_the_step_or_cancels_what_has_not_begun() {
 
     work.order(train_order("second"));
     assert!(asked(&work.stop_training()).is_empty());
-    assert!(work.training().unwrap().is_cancelled());
+    assert!(work.training().unwrap().is_cancelled);
     let out = work.on_done(Done::Prepared { job: 3, prepared: Box::new(Ok(prepared())) });
     assert!(asked(&out).is_empty(), "nothing is loaded for a run that was cancelled");
     assert!(!work.is_training());

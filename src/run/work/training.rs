@@ -1,31 +1,19 @@
 //! One run from its order to its end: prepared, loaded, made, trained.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 use super::tasks::{Created, Task};
-use super::{Effect, News, Outcomes, Ticket, TrainOrder};
+use super::{Effect, News, Outcomes, Ticket, TrainOrder, TrainingState};
 use crate::run::prepare::Prepared;
 use crate::run::protocol::{Command, Ended, Event, Job, Outcome};
 
+/// A run with what only its worker knows of it; viewers are told its state.
 #[derive(Debug)]
 pub struct Training {
     /// Of its tasks and of loading; training itself has the next number.
     pub(super) job: Job,
-    pub ticket: Ticket,
-    pub order: TrainOrder,
-    pub stage: Stage,
-    /// Its folder, once it is made.
-    pub run: Option<PathBuf>,
-    /// Optimiser steps of all epochs; 0 until it is prepared.
-    pub steps: usize,
-    /// Why it failed, where it did.
-    pub error: Option<String>,
-    /// How it ended, where it began.
-    pub outcome: Option<Outcome>,
+    pub state: TrainingState,
     prepared: Option<Box<Prepared>>,
-    is_cancelled: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,22 +35,11 @@ impl Training {
     pub(super) fn begin(job: Job, ticket: Ticket, order: Box<TrainOrder>, out: &mut Outcomes) -> Training {
         out.effect(Effect::Task(Task::Prepare { job, order: order.clone() }));
         out.news(News::Training);
-        Training {
-            job,
-            ticket,
-            run: order.resume.clone(),
-            order: *order,
-            stage: Stage::Preparing,
-            steps: 0,
-            error: None,
-            outcome: None,
-            prepared: None,
-            is_cancelled: false,
-        }
+        Training { job, state: TrainingState { ticket, ..TrainingState::new(*order) }, prepared: None }
     }
 
     pub(super) fn owns(&self, job: Job) -> bool {
-        self.stage != Stage::Ended && (job == self.job || job == self.train_job())
+        self.state.stage != Stage::Ended && (job == self.job || job == self.train_job())
     }
 
     fn train_job(&self) -> Job {
@@ -72,10 +49,10 @@ impl Training {
     pub(super) fn on_prepared(&mut self, prepared: Result<Box<Prepared>, String>, out: &mut Outcomes) {
         match prepared {
             Err(error) => self.fail(error, out),
-            Ok(_) if self.is_cancelled => self.end(out),
+            Ok(_) if self.state.is_cancelled => self.end(out),
             Ok(prepared) => {
-                self.steps = prepared.steps();
-                self.stage = Stage::Loading;
+                self.state.steps = prepared.steps();
+                self.state.stage = Stage::Loading;
                 out.effect(Effect::Engine(Command::Load(prepared.load(self.job))));
                 out.news(News::Training);
                 self.prepared = Some(prepared);
@@ -86,14 +63,14 @@ impl Training {
     pub(super) fn on_created(&mut self, created: Result<Created, String>, out: &mut Outcomes) {
         match created {
             Err(error) => self.fail(error, out),
-            Ok(created) if self.is_cancelled => {
+            Ok(created) if self.state.is_cancelled => {
                 // The folder is there, and says that nothing was trained, or what was before.
-                self.run = Some(created.run);
+                self.state.run = Some(created.run);
                 self.end(out);
             }
             Ok(created) => {
-                self.run = Some(created.run);
-                self.stage = Stage::Training;
+                self.state.run = Some(created.run);
+                self.state.stage = Stage::Training;
                 let mut train = created.train;
                 train.job = self.train_job();
                 out.effect(Effect::Engine(Command::Train(train)));
@@ -104,17 +81,17 @@ impl Training {
 
     pub(super) fn on_event(&mut self, job: Job, event: Event, out: &mut Outcomes) {
         match event {
-            Event::Loaded(_) if self.is_cancelled => return self.end(out),
+            Event::Loaded(_) if self.state.is_cancelled => return self.end(out),
             Event::Loaded(loaded) => {
                 if let Some(prepared) = self.prepared.take() {
-                    self.stage = Stage::Creating;
-                    let order = Box::new(self.order.clone());
+                    self.state.stage = Stage::Creating;
+                    let order = Box::new(self.state.order.clone());
                     out.effect(Effect::Task(Task::Create { job: self.job, order, prepared, device: loaded.device }));
                 }
             }
             Event::Ended(Ended { error: Some(error), outcome: Outcome::Failed, .. }) if job == self.job => return self.fail(error, out),
             Event::Ended(ended) => {
-                (self.error, self.outcome) = (ended.error, Some(ended.outcome));
+                (self.state.error, self.state.outcome) = (ended.error, Some(ended.outcome));
                 return self.end(out);
             }
             // The run's log has them all, and that is what is shown.
@@ -124,10 +101,10 @@ impl Training {
     }
 
     pub(super) fn stop(&mut self, out: &mut Outcomes) {
-        match self.stage {
-            Stage::Preparing | Stage::Loading | Stage::Creating => self.is_cancelled = true,
+        match self.state.stage {
+            Stage::Preparing | Stage::Loading | Stage::Creating => self.state.is_cancelled = true,
             Stage::Training => {
-                self.stage = Stage::Stopping;
+                self.state.stage = Stage::Stopping;
                 out.effect(Effect::Engine(Command::Stop { job: self.train_job() }));
             }
             Stage::Stopping | Stage::Ended => return,
@@ -135,20 +112,15 @@ impl Training {
         out.news(News::Training);
     }
 
-    /// Whether it was stopped before it began, and only waits for what cannot be interrupted.
-    pub fn is_cancelled(&self) -> bool {
-        self.is_cancelled
-    }
-
     pub(super) fn fail(&mut self, error: String, out: &mut Outcomes) {
-        if self.stage != Stage::Ended {
-            self.error = Some(error);
+        if self.state.stage != Stage::Ended {
+            self.state.error = Some(error);
             self.end(out);
         }
     }
 
     fn end(&mut self, out: &mut Outcomes) {
-        self.stage = Stage::Ended;
+        self.state.stage = Stage::Ended;
         self.prepared = None;
         out.news(News::TrainingEnded);
     }

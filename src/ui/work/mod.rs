@@ -13,30 +13,9 @@ use self::tasks::Followed;
 pub use self::tasks::{Desk, Done, Task};
 pub use self::views::{Reading, Training};
 use super::message::{Effect, Io};
-pub use crate::run::work::{Drawn, Order, ReadOrder, ScoreOrder, ScoredText, Stage, State, Ticket, TrainOrder};
+pub use crate::run::work::{Drawn, News, Order, ReadOrder, ScoreOrder, ScoredText, Stage, State, Ticket, TrainOrder};
 use crate::run::work::{ReadingState, ScoringState, TrainingState, Waiting};
 use crate::run::worker::{Level, Report, Request};
-
-/// What has changed.
-#[derive(Debug, Clone, PartialEq)]
-pub enum News {
-    /// The run under way has got on: look at [`Work::training`].
-    Training,
-    /// The run that [`Work::training`] shows has ended.
-    TrainingEnded,
-    /// Text has come, or a reading waits, loads or begins: look at [`Work::reading`].
-    Reading,
-    /// A whole sample, which is on its way to the run's outputs.
-    Sample(Box<Drawn>),
-    /// A reading has ended: all samples are there, or it was stopped, or it failed with this error.
-    ReadingEnded { order: ReadOrder, error: Option<String> },
-    /// A text is being scored, or is not any more: look at [`Work::scoring`].
-    Scoring,
-    /// What came of the score that was ordered here with this ticket.
-    Scored { ticket: u64, text: Result<Box<ScoredText>, String> },
-    /// Something was queued, or taken from the queue.
-    Queue,
-}
 
 #[derive(Debug, Default)]
 pub struct Work {
