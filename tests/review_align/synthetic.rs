@@ -1,4 +1,4 @@
-//! Synthetic edits with known operations, over sentences of sixteen authors.
+//! Synthetic edits with known operations, over sentences in seventeen registers.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
