@@ -144,6 +144,8 @@ fn both_arms_are_scored_between_steps_and_afterwards() {
         assert_eq!(live.iter().map(|s| s.arm).collect::<Vec<_>>(), [Arm::Base, Arm::Tuned]);
         assert!(live.iter().all(|s| s.step.is_some_and(|step| step >= 1)), "{config}: it says at which step");
         assert_eq!(end_of(&engine, TRAINING), (Outcome::Finished, String::new()));
+        let late = scored(&engine, &ids, &[Arm::Tuned]);
+        assert_eq!(late[0].step, Some(12), "{config}: what is asked too late is of the last step, whatever the run's result is");
         assert_eq!(live[0].logprobs, printed(&sample, &ids, &["--model", model]), "{config}: the base arm is the model before training");
 
         let workspace = Workspace::open(sample.root()).unwrap();
@@ -155,7 +157,7 @@ fn both_arms_are_scored_between_steps_and_afterwards() {
         let after = scored(&engine, &ids, &[Arm::Base, Arm::Tuned]);
         assert_eq!(after[0].logprobs, live[0].logprobs, "{config}");
         assert_ne!(after[1].logprobs, after[0].logprobs, "{config}");
-        assert_eq!(after[1].step, None);
+        assert_eq!((after[1].step, &after[1].logprobs), (None, &late[0].logprobs), "{config}");
         let checkpoint = checkpoint.to_str().unwrap();
         let of_checkpoint = if config == "lora" { vec!["--model", model, "--adapter", checkpoint] } else { vec!["--model", checkpoint] };
         assert_eq!(after[1].logprobs, printed(&sample, &ids, &of_checkpoint), "{config}");

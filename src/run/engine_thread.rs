@@ -120,7 +120,7 @@ fn serve(want: Want, mut inbox: Inbox, outbox: &Outbox) {
             }
             Command::Generate(_) | Command::Score(_) => {
                 if let Some(slot) = &mut slot {
-                    serve_request(&command, None, slot, &mut inbox, outbox);
+                    serve_request(&command, slot, &mut inbox, outbox);
                 }
             }
             Command::Stop { .. } | Command::Quit => {} // the inbox keeps these to itself
@@ -179,14 +179,14 @@ fn serve_train(job: &Train, device: &mut Option<Device>, slot: &mut Option<Slot>
     }
 }
 
-/// A request to generate or to score, which the model in the slot answers; `step` is the training step, between two of which it is served.
-pub(super) fn serve_request(request: &Command, step: Option<usize>, slot: &mut Slot, inbox: &mut Inbox, outbox: &Outbox) {
+/// A request to generate or to score, which the model in the slot answers.
+pub(super) fn serve_request(request: &Command, slot: &mut Slot, inbox: &mut Inbox, outbox: &Outbox) {
     let (job, outcome) = match request {
         Command::Generate(request) => {
-            (request.job, answer(request.job, inbox, outbox, |is_stopped, emit| generate::generate(request, None, slot, is_stopped, emit)))
+            (request.job, answer(request.job, inbox, outbox, |is_stopped, emit| generate::generate(request, slot, is_stopped, emit)))
         }
         Command::Score(request) => {
-            (request.job, answer(request.job, inbox, outbox, |is_stopped, emit| score::score(request, step, slot, is_stopped, emit)))
+            (request.job, answer(request.job, inbox, outbox, |is_stopped, emit| score::score(request, slot, is_stopped, emit)))
         }
         Command::Load(_) | Command::Train(_) | Command::Stop { .. } | Command::Quit => return, // no requests
     };

@@ -9,11 +9,9 @@ use super::slot::{Kind, Slot};
 use crate::dataset::TextStream;
 use crate::engine::{self, sample};
 
-/// Samples, and emits text as it comes and each sample when it is whole. `step` is the training step, while training. Stopped
-/// samples are not emitted.
+/// Samples, and emits text as it comes and each sample when it is whole. Stopped samples are not emitted.
 pub(super) fn generate(
     job: &Generate,
-    step: Option<usize>,
     slot: &mut Slot,
     is_stopped: &mut dyn FnMut() -> bool,
     emit: &mut dyn FnMut(Event) -> Result<()>,
@@ -22,7 +20,7 @@ pub(super) fn generate(
     for arms in batches(&job.arms, slot.kind) {
         let rows: Vec<Planned> =
             arms.iter().flat_map(|&arm| job.seeds.iter().enumerate().map(move |(sample, &seed)| Planned { arm, sample, seed })).collect();
-        if sample_rows(job, &rows, sampling, step, slot, is_stopped, emit)? == Outcome::Stopped {
+        if sample_rows(job, &rows, sampling, slot, is_stopped, emit)? == Outcome::Stopped {
             return Ok(Outcome::Stopped);
         }
     }
@@ -48,14 +46,13 @@ fn sample_rows(
     job: &Generate,
     rows: &[Planned],
     sampling: Sampling,
-    step: Option<usize>,
     slot: &mut Slot,
     is_stopped: &mut dyn FnMut() -> bool,
     emit: &mut dyn FnMut(Event) -> Result<()>,
 ) -> Result<Outcome> {
     let engine_rows: Vec<sample::Row> = rows.iter().map(|row| sample::Row { arm: row.arm.into(), seed: row.seed }).collect();
     let tokenizer = slot.tokenizer.clone();
-    let short_name = slot.short_name;
+    let (short_name, step) = (slot.short_name, slot.step);
     let model = if rows.iter().all(|row| row.arm == Arm::Base) { slot.base()? } else { slot.tuned()? };
     let mut streams: Vec<TextStream> = rows.iter().map(|_| tokenizer.stream()).collect();
     let mut error = None;

@@ -23,7 +23,7 @@ pub struct Output {
     pub finish: Finish,
     /// What the model was asked.
     pub prompt_text: String,
-    /// The step of the checkpoint that answered, or beside which the base arm was drawn.
+    /// The step whose weights answered, or beside which the base arm was drawn: of a checkpoint, or of a run that was training.
     pub checkpoint: usize,
     pub sampling: Sampling,
     /// RFC 3339, UTC.

@@ -219,7 +219,7 @@ pub struct Sample {
     /// From 0.
     pub sample: usize,
     pub seed: u64,
-    /// The training step it was drawn at, while training.
+    /// The training step whose weights drew it, where they were not loaded from a checkpoint: while training, and after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<usize>,
     pub ids: Vec<u32>,
@@ -231,7 +231,7 @@ pub struct Sample {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scored {
     pub arm: Arm,
-    /// The training step it was scored at, while training.
+    /// The training step whose weights scored it, where they were not loaded from a checkpoint: while training, and after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<usize>,
     /// `logprobs[i] = ln p(ids[i + 1] | ids[..= i])`, one fewer than there are ids.

@@ -5,16 +5,14 @@ use anyhow::{Result, bail};
 use super::protocol::{Arm, Event, Outcome, Rival, Score, Scored};
 use super::slot::Slot;
 
-/// Emits a [`Scored`] for each arm. `step` is the training step, while training. A pass over the model is not interrupted: being
-/// stopped shows between two arms.
+/// Emits a [`Scored`] for each arm. A pass over the model is not interrupted: being stopped shows between two arms.
 pub(super) fn score(
     job: &Score,
-    step: Option<usize>,
     slot: &mut Slot,
     is_stopped: &mut dyn FnMut() -> bool,
     emit: &mut dyn FnMut(Event) -> Result<()>,
 ) -> Result<Outcome> {
-    let (tokens, context) = (job.ids.len(), slot.model.spec().context());
+    let (tokens, context, step) = (job.ids.len(), slot.model.spec().context(), slot.step);
     if tokens < 2 {
         bail!("a score needs at least two tokens, since the first is only context");
     }

@@ -20,6 +20,8 @@ pub(super) struct Slot {
     pub tokenizer: Tokenizer,
     pub model: Model,
     pub kind: Kind,
+    /// The training step whose weights these are, where they were trained here and not loaded from a checkpoint.
+    pub step: Option<usize>,
     precision: Precision,
     /// The untouched weights beside fully fine-tuned ones; loaded when the base arm is asked for.
     base: Option<Model>,
@@ -53,7 +55,8 @@ impl Slot {
                 Kind::Full
             }
         };
-        Ok(Slot { files: load.files.clone(), short_name: spec.short_name(), tokenizer, model, kind, precision: load.precision, base: None })
+        let (files, short_name, precision) = (load.files.clone(), spec.short_name(), load.precision);
+        Ok(Slot { files, short_name, tokenizer, model, kind, step: None, precision, base: None })
     }
 
     pub(super) fn describe(&self) -> Loaded {

@@ -38,15 +38,16 @@ pub(super) fn train(job: &Train, slot: &mut Slot, inbox: &mut Inbox, recorder: &
             return Ok(Outcome::Stopped);
         }
         training.step(step, slot, inbox.faults, recorder)?;
+        slot.step = Some(step);
         let improved = training.plan.is_due(job.config.evaluate_every, step) && training.evaluate(step, slot, recorder)?;
         if improved || step == last_step || step.is_multiple_of(job.config.checkpoint_every) || inbox.is_stopped(job.job) {
             training.save(step, slot, recorder)?;
         }
         if training.plan.is_due(job.config.sample_every, step) && !inbox.is_stopped(job.job) {
-            training.sample(step, slot, inbox, recorder)?;
+            training.sample(slot, inbox, recorder)?;
         }
         while let Some(request) = inbox.take_request() {
-            serve_request(&request, Some(step), slot, inbox, recorder.outbox);
+            serve_request(&request, slot, inbox, recorder.outbox);
         }
         if inbox.is_stopped(job.job) && step < last_step {
             training.save(step, slot, recorder)?;
@@ -105,6 +106,7 @@ impl<'a> Training<'a> {
                 slot.kind = Kind::Full;
             }
         }
+        slot.step = Some(job.resume_from);
         let mut optimizer = AdamW::new(&config.optimizer, &slot.model)?;
         let mut best = None;
         if let Some(checkpoint) = &resumed {
@@ -229,11 +231,10 @@ impl<'a> Training<'a> {
     }
 
     /// One sample of each canary from the model as it is now.
-    fn sample(&self, step: usize, slot: &mut Slot, inbox: &mut Inbox, recorder: &mut Recorder) -> Result<()> {
+    fn sample(&self, slot: &mut Slot, inbox: &mut Inbox, recorder: &mut Recorder) -> Result<()> {
         for canary in &self.job.canaries {
             let job = self.canary(canary);
-            let outcome =
-                generate::generate(&job, Some(step), slot, &mut || inbox.is_stopped(self.job.job), &mut |event| recorder.record(event))?;
+            let outcome = generate::generate(&job, slot, &mut || inbox.is_stopped(self.job.job), &mut |event| recorder.record(event))?;
             if outcome == Outcome::Stopped {
                 break;
             }

@@ -108,7 +108,8 @@ impl Reading {
                 if let Some(plan) = &self.plan {
                     let text = self.order.prompts.iter().find(|(id, _)| *id == sample.prompt).map_or("", |(_, text)| text);
                     self.done += 1;
-                    let output = Output::new(&sample, text, plan.step, plan.sampling);
+                    // A model that trains is past the checkpoint that was planned with.
+                    let output = Output::new(&sample, text, sample.step.unwrap_or(plan.step), plan.sampling);
                     let drawn = Box::new(Drawn { run: self.order.run.clone(), output });
                     out.effect(Effect::Task(Task::Keep(drawn.clone())));
                     out.news(News::Sample(drawn));

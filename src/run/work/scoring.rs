@@ -19,7 +19,7 @@ pub struct Scoring {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScoredText {
     pub scores: Scores,
-    /// The step at which the model was looked at while it trained: then it is of no checkpoint, and not kept.
+    /// The step of the weights, where they were those of a run that trained and not a checkpoint's: then it is not kept.
     pub step: Option<usize>,
 }
 

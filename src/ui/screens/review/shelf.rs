@@ -49,6 +49,8 @@ pub struct ReadRun {
     pub name: String,
     /// Of the checkpoint that is its result; `None` while it has none.
     pub step: Option<usize>,
+    /// Whether it was training when it was read: then its latest texts are of a step between checkpoints.
+    pub is_training: bool,
     /// Whether prompts that ask for a whole essay are put to it.
     pub takes_long: bool,
     /// What is drawn now is drawn with this.
@@ -103,14 +105,16 @@ pub struct Text {
     pub text: String,
     pub ids: Vec<u32>,
     pub finish: Finish,
-    /// Whether drawing it again would give the same: same settings, same seed.
+    /// Whose weights wrote it, or beside which the base arm was drawn.
+    pub step: usize,
+    /// Whether drawing it again would give the same: same weights, same settings, same seed.
     pub is_current: bool,
 }
 
 impl Shelf {
-    /// Reads `wanted`, or the latest run of each model where none is named. Everything that cannot be read but one's runs is a problem
-    /// in words, not an error.
-    pub fn read(workspace: &Workspace, wanted: &[PathBuf]) -> Result<Shelf> {
+    /// Reads `wanted`, or the latest run of each model where none is named; `training` is the run that trains now. Everything that cannot be
+    /// read but one's runs is a problem in words, not an error.
+    pub fn read(workspace: &Workspace, wanted: &[PathBuf], training: Option<&Path>) -> Result<Shelf> {
         let settings = workspace.sampling()?;
         let mut shelf = Shelf {
             runs: vec![],
@@ -134,7 +138,7 @@ impl Shelf {
         }
         let (pairs, _) = pairs::load(&workspace.pairs());
         for run in &runs {
-            shelf.add_run(workspace, run, &settings, &pairs)?;
+            shelf.add_run(workspace, run, &settings, &pairs, training)?;
         }
         shelf.title_arms();
         shelf.add_prompts(workspace, &runs);
@@ -172,21 +176,23 @@ impl Shelf {
         let is_its = |arm: &Arm| self.runs[arm.run].folder == folder && arm.name.arm() == output.arm;
         let Some(at) = self.arms.iter().position(is_its) else { return };
         let index = self.arms[at].run;
-        let run = &mut self.runs[index];
-        if run.step != Some(output.checkpoint) {
-            // The run has been trained on: what it wrote before is not its result any more.
-            run.step = Some(output.checkpoint);
-            for prompt in &mut self.prompts {
-                self.arms.iter().zip(&mut prompt.texts).filter(|(arm, _)| arm.run == index).for_each(|(_, texts)| texts.clear());
-            }
-        }
-        let text = Text::of(output, run, self.seed);
+        let text = Text::of(output, &self.runs[index], self.seed);
         if let Some(prompt) = self.prompts.iter_mut().find(|prompt| prompt.id == output.prompt) {
+            // The run has been trained on: what it wrote before does not belong beside this.
+            let of_run = self.arms.iter().zip(&mut prompt.texts).filter(|(arm, _)| arm.run == index);
+            of_run.for_each(|(_, texts)| texts.retain(|_, other| other.step == text.step));
             prompt.texts[at].insert((output.sampling.temperature.into(), output.sample), text);
         }
     }
 
-    fn add_run(&mut self, workspace: &Workspace, run: &Run, settings: &crate::config::Sampling, pairs: &[pairs::Pair]) -> Result<()> {
+    fn add_run(
+        &mut self,
+        workspace: &Workspace,
+        run: &Run,
+        settings: &crate::config::Sampling,
+        pairs: &[pairs::Pair],
+        training: Option<&Path>,
+    ) -> Result<()> {
         let config = &run.manifest.config;
         let revision = run.manifest.model.commit.as_ref().unwrap_or(&run.manifest.model.revision);
         let shape = find_shape(workspace.root(), &config.model, revision);
@@ -212,6 +218,7 @@ impl Shelf {
         self.runs.push(ReadRun {
             trained: Arc::new(trained),
             step: Checkpoints::of(&run.folder).result().ok().map(|checkpoint| checkpoint.step),
+            is_training: training == Some(run.folder.as_path()),
             takes_long: shape.is_ok_and(|shape| shape.context >= LONG_PIECE),
             sampling: sampling_for(settings, &config.short_name()),
             folder: run.folder.clone(),
@@ -322,8 +329,9 @@ impl Text {
     fn of(output: &Output, run: &ReadRun, seed: u64) -> Text {
         // The temperature is not asked: samples of another one are others.
         let wanted = Sampling { temperature: output.sampling.temperature, ..run.sampling };
-        let is_current = output.sampling == wanted && output.seed == seed.wrapping_add(output.sample as u64);
-        Text { text: output.text.clone(), ids: output.ids.clone(), finish: output.finish, is_current }
+        let is_by_result = !run.is_training && run.step == Some(output.checkpoint);
+        let is_current = is_by_result && output.sampling == wanted && output.seed == seed.wrapping_add(output.sample as u64);
+        Text { text: output.text.clone(), ids: output.ids.clone(), finish: output.finish, step: output.checkpoint, is_current }
     }
 }
 
@@ -343,13 +351,17 @@ fn latest(workspace: &Workspace) -> Result<Vec<Run>> {
     Ok(found)
 }
 
-/// The samples of the run's result: of those with the same temperature and number the one drawn last.
+/// The samples of the run's result, or while it trains of the latest step that any are of: of those with the same temperature and number the
+/// one drawn last.
 pub(super) fn texts(prompt: &Prompt, arm: &Arm, run: &ReadRun, seed: u64, problems: &mut Vec<String>) -> Texts {
     match outputs::read(&run.folder, &prompt.id, arm.name.arm()) {
-        Ok(outputs) => (outputs.iter())
-            .filter(|output| Some(output.checkpoint) == run.step && output.prompt_text == prompt.text)
-            .map(|output| ((output.sampling.temperature.into(), output.sample), Text::of(output, run, seed)))
-            .collect(),
+        Ok(mut outputs) => {
+            outputs.retain(|output| output.prompt_text == prompt.text);
+            let latest = outputs.iter().map(|output| output.checkpoint).max().filter(|_| run.is_training);
+            let step = latest.max(run.step);
+            let of_step = outputs.iter().filter(|output| Some(output.checkpoint) == step);
+            of_step.map(|output| ((output.sampling.temperature.into(), output.sample), Text::of(output, run, seed))).collect()
+        }
         Err(error) => {
             problems.push(format!("{error:#}"));
             BTreeMap::new()

@@ -18,6 +18,8 @@ pub enum Task {
     /// Reads these runs, or the latest ones where none is named.
     Read {
         wanted: Vec<PathBuf>,
+        /// The run that trains now.
+        training: Option<PathBuf>,
     },
     /// Appends a verdict; `runs` are the folders' names that are read again afterwards.
     Judge {
@@ -77,7 +79,7 @@ impl Task {
             Err(error) => Err(format!("{error:#}")),
         };
         match self {
-            Task::Read { wanted } => Done::Read(Box::new(in_words(Shelf::read(&desk.workspace, &wanted)))),
+            Task::Read { wanted, training } => Done::Read(Box::new(in_words(Shelf::read(&desk.workspace, &wanted, training.as_deref())))),
             Task::Judge { verdict, runs } => {
                 let verdicts = again(verdict::append(&folder, &verdict), &runs);
                 Done::Judged { verdict, verdicts }
