@@ -10,9 +10,13 @@ use crate::ui::prose::{fitted, visible, width, wrap};
 /// Columns of a canary's name and topic.
 const NAMES: usize = 24;
 
-/// In so many columns.
-pub fn lines<'r>(runs: impl Iterator<Item = &'r Entry>, columns: usize) -> Vec<Line> {
+/// In so many columns; `uncounted` is why nothing could be counted.
+pub fn lines<'r>(runs: impl Iterator<Item = &'r Entry>, uncounted: Option<&str>, columns: usize) -> Vec<Line> {
     let mut lines = vec![];
+    if let Some(why) = uncounted {
+        lines.extend(wrapped(why, columns).map(Line::Alarm));
+        return lines;
+    }
     for entry in runs {
         let Ok(row) = &entry.run else { continue };
         lines.push(Line::Title(title(entry, row, columns)));
@@ -58,8 +62,9 @@ fn of_sheet(sheet: &CanarySheet, columns: usize, lines: &mut Vec<Line>) {
 }
 
 fn push_wrapped(lines: &mut Vec<Line>, text: &str, columns: usize, indent: usize) {
-    for line in wrap(&[((), text)], columns.saturating_sub(indent).max(10)) {
-        let text: String = line.into_iter().map(|(_, text)| text).collect();
-        lines.push(Line::Text(format!("{:indent$}{text}", "")));
-    }
+    lines.extend(wrapped(text, columns.saturating_sub(indent)).map(|text| Line::Text(format!("{:indent$}{text}", ""))));
+}
+
+fn wrapped(text: &str, columns: usize) -> impl Iterator<Item = String> {
+    wrap(&[((), text)], columns.max(10)).into_iter().map(|line| line.into_iter().map(|(_, text)| text).collect())
 }

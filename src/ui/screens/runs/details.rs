@@ -24,7 +24,8 @@ pub enum Line {
     Space,
 }
 
-pub fn lines(entry: &Entry, row: &Row, look: &Look, columns: usize) -> Vec<Line> {
+/// `uncounted` is why no reading is counted, where none is.
+pub fn lines(entry: &Entry, row: &Row, look: &Look, uncounted: Option<&str>, columns: usize) -> Vec<Line> {
     let summary = &row.summary;
     let keys = look.chosen(summary.method).map(|setting| width(setting.key));
     let names = keys.chain(["best validation".len()]).max().unwrap_or(0);
@@ -47,6 +48,9 @@ pub fn lines(entry: &Entry, row: &Row, look: &Look, columns: usize) -> Vec<Line>
         .map(|step| if Some(*step) == look.result { format!("{step} (the result)") } else { step.to_string() })
         .collect();
     page.value("checkpoints", if checkpoints.is_empty() { "none yet".into() } else { checkpoints.join(", ") }.as_str());
+    if let Some(why) = uncounted {
+        page.wrapped(why, Line::Alarm);
+    }
     if let Some(verdict) = row.canaries {
         page.value("canaries", &verdict.to_string());
         page.wrapped(&format!("{} {}", verdict.meaning(), rule()), Line::Text);

@@ -27,7 +27,7 @@ use crate::ui::widgets::{LineInput, move_cursor, window};
 use crate::ui::work::News;
 
 use look::Look;
-use row::{Entry, Row};
+use row::{Entry, Listing, Row};
 use tasks::Measured;
 pub use tasks::{Desk, Done, Task};
 
@@ -40,7 +40,7 @@ const LIST_EVERY: u32 = 4;
 #[derive(Debug, Default)]
 pub struct Runs {
     /// `None` until they were listed; or why they cannot be.
-    listed: Option<Result<Vec<Entry>, String>>,
+    listed: Option<Result<Listing, String>>,
     /// Indices into the listed that match the filter.
     found: Vec<usize>,
     filter: LineInput,
@@ -85,9 +85,14 @@ enum Mode {
 impl Runs {
     fn entries(&self) -> &[Entry] {
         match &self.listed {
-            Some(Ok(entries)) => entries,
+            Some(Ok(listing)) => &listing.entries,
             _ => &[],
         }
+    }
+
+    /// Why no reading is counted, where none is.
+    fn uncounted(&self) -> Option<&str> {
+        self.listed.as_ref()?.as_ref().ok()?.uncounted.as_deref()
     }
 
     fn chosen(&self) -> Option<&Entry> {
@@ -327,7 +332,7 @@ impl Screen for Runs {
 
     fn on_mouse(&mut self, mouse: MouseEvent, area: Rect, _shared: &Shared) -> Vec<Effect> {
         let [list, _] = view::areas(area, self.entries().len());
-        let rows = view::rows_of(list, self.is_typing || !self.filter.text().is_empty());
+        let rows = view::rows_of(list, self);
         let by = match mouse.kind {
             MouseEventKind::ScrollUp => -1,
             MouseEventKind::ScrollDown => 1,

@@ -10,9 +10,18 @@ use crate::config::{Method, Rubric, Workspace};
 use crate::review::canary_sheet::CanarySheet;
 use crate::review::canary_verdict::CanaryVerdict;
 use crate::review::tally::{Tally, tally};
-use crate::review::verdict::{self, ArmName, Pick, Reading};
+use crate::review::verdict::{self, ArmName, Pick, Reading, Verdicts};
 use crate::run::Run;
 use crate::run::summary::{Summaries, Summary};
+
+/// What stands in `runs/`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Listing {
+    /// The latest run first, and those that are no runs last.
+    pub entries: Vec<Entry>,
+    /// Why no reading is counted, where none is.
+    pub uncounted: Option<String>,
+}
 
 /// A folder in `runs/`.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,11 +77,11 @@ impl Entry {
     }
 }
 
-/// All folders in `runs/`, the latest run first and those that are no runs last.
-pub(super) fn entries(workspace: &Workspace, summaries: &mut Summaries) -> Result<Vec<Entry>> {
+/// All folders in `runs/`.
+pub(super) fn list(workspace: &Workspace, summaries: &mut Summaries) -> Result<Listing> {
     let runs = workspace.runs();
     if !runs.is_dir() {
-        return Ok(vec![]);
+        return Ok(Listing::default());
     }
     let listed = fs::read_dir(&runs).with_context(|| format!("{}: cannot be listed", runs.display()))?;
     let mut folders: Vec<PathBuf> = listed.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()).collect();
@@ -80,21 +89,22 @@ pub(super) fn entries(workspace: &Workspace, summaries: &mut Summaries) -> Resul
     folders.retain(|path| !path.file_name().unwrap_or_default().to_string_lossy().starts_with('.'));
     folders.sort();
     let names: Vec<String> = folders.iter().map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned()).collect();
-    let mut found = verdict::read(&runs, names.iter().map(String::as_str));
-    // Readings at other temperatures are not counted with these. Settings that cannot be read are said where samples are drawn.
-    if let Ok(usual) = workspace.sampling().map(|settings| settings.temperature.into()) {
-        found = found.at(usual, usual);
-    }
+    // Readings at other temperatures are not counted with these, and scores go by the rubric: without either file nothing can be counted.
+    let counting = workspace.sampling().and_then(|settings| Ok((settings.temperature.into(), workspace.rubric()?)));
+    let (found, rubric, uncounted) = match counting {
+        Ok((usual, rubric)) => (verdict::read(&runs, names.iter().map(String::as_str)).at(usual, usual), Some(rubric), None),
+        Err(error) => (Verdicts::default(), None, Some(format!("no reading is counted until this is mended: {error}"))),
+    };
     let blind = found.verdicts.iter().map(|verdict| &verdict.reading).filter(|reading| reading.blind);
     let readings: Vec<&Reading> = blind.collect();
     let tally = tally(readings.iter().copied(), Clone::clone);
-    let reader = Reader { tally, readings, picks: found.picks_by_arm(), rubric: workspace.rubric().ok() };
+    let reader = Reader { tally, readings, picks: found.picks_by_arm(), rubric };
     let mut entries: Vec<Entry> = folders.into_iter().zip(names).map(|(folder, name)| entry(folder, name, summaries, &reader)).collect();
     entries.sort_by(|a, b| {
         let key = |entry: &Entry| (entry.run.is_ok(), entry.run.as_ref().map(|row| row.created.clone()).unwrap_or_default());
         key(b).cmp(&key(a)).then_with(|| b.folder.cmp(&a.folder))
     });
-    Ok(entries)
+    Ok(Listing { entries, uncounted })
 }
 
 fn entry(folder: PathBuf, name: String, summaries: &mut Summaries, reader: &Reader) -> Entry {
@@ -134,6 +144,7 @@ struct Reader<'v> {
     readings: Vec<&'v Reading>,
     picks: BTreeMap<(String, ArmName), Pick>,
     tally: Tally<ArmName>,
+    /// `None` where nothing is counted.
     rubric: Option<Rubric>,
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use super::look::Look;
-use super::row::{Entry, entries};
+use super::row::{Listing, list};
 use crate::config::Workspace;
 use crate::pairs;
 use crate::review::report::{self, Sources};
@@ -36,8 +36,8 @@ pub type Measured = (VoiceTable, Vec<String>);
 
 #[derive(Debug)]
 pub enum Done {
-    /// The latest first; or why the folder cannot be listed.
-    Listed(Result<Vec<Entry>, String>),
+    /// Or why the folder cannot be listed.
+    Listed(Result<Listing, String>),
     Looked {
         folder: PathBuf,
         look: Result<Box<Look>, String>,
@@ -58,7 +58,7 @@ impl Task {
 
     pub fn run(self, desk: &mut AnyDesk) -> Done {
         match self {
-            Task::List => Done::Listed(in_words(entries(&desk.workspace, &mut desk.runs.summaries))),
+            Task::List => Done::Listed(in_words(list(&desk.workspace, &mut desk.runs.summaries))),
             Task::Look(folder) => {
                 let look = in_words(look(&mut desk.runs, &folder));
                 Done::Looked { folder, look }

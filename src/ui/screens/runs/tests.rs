@@ -359,6 +359,39 @@ fn what_the_canaries_say_of_every_run() {
 }
 
 #[test]
+fn where_temperatures_cannot_be_told_apart_nothing_is_counted() {
+    let mut fixture = Fixture::filled();
+    read_canaries(&fixture, "2026-11-20-first");
+    let settings = fixture.dir.path().join("configs/sampling.yaml");
+    fs::write(&settings, "temperature: warm\n").unwrap();
+    fixture.show();
+    let counted = |fixture: &Fixture| {
+        let rows = fixture.runs.entries().iter().filter_map(|entry| entry.run.as_ref().ok());
+        rows.filter(|row| row.canaries.is_some() || row.rubric.is_some() || row.sheet.is_some()).count()
+    };
+    assert_eq!(counted(&fixture), 0);
+    for shown in [
+        fixture.text((200, 60)),
+        {
+            fixture.act(Action::RunDetails);
+            fixture.text((100, 40))
+        },
+        {
+            fixture.act(Action::RunCanaries);
+            fixture.text((100, 40))
+        },
+    ] {
+        assert!(shown.contains("no reading is counted until this is mended") && shown.contains("sampling.yaml"), "{shown}");
+        assert!(!shown.contains("No samples yet"), "{shown}");
+    }
+    fs::remove_file(settings).unwrap();
+    fixture.act(Action::RunCanaries);
+    fixture.act(Action::Reload);
+    assert_eq!(counted(&fixture), 1);
+    assert!(!fixture.text((200, 60)).contains("no reading is counted"));
+}
+
+#[test]
 fn a_voice_is_measured_against_her_pieces() {
     let mut fixture = Fixture::filled();
     read_canaries(&fixture, "2026-11-20-first");

@@ -14,7 +14,7 @@ use super::{Mode, Runs, Voice, canaries, compare, details, voice};
 use crate::review::voice::VoiceTable;
 use crate::review::voice::table::{Compared, LengthRow};
 use crate::ui::keys::{Action, Context};
-use crate::ui::prose::{visible, wrap};
+use crate::ui::prose::{fitted, visible, wrap};
 use crate::ui::screen::Shared;
 use crate::ui::theme::Theme;
 
@@ -44,10 +44,16 @@ pub fn areas(area: Rect, runs: usize) -> [Rect; 2] {
     Layout::vertical([Constraint::Length(table), Constraint::Fill(1)]).areas(area)
 }
 
-/// The rows of the table, below its rule, the filter and the titles.
-pub fn rows_of(table: Rect, with_filter: bool) -> Rect {
-    let head = 2 + u16::from(with_filter);
-    Rect { y: table.y + head.min(table.height), height: table.height.saturating_sub(head), width: table.width.saturating_sub(1), ..table }
+/// The rows of the table, below its rule, the filter and the titles, above what is said of all of them.
+pub fn rows_of(table: Rect, runs: &Runs) -> Rect {
+    let head = 2 + u16::from(has_filter(runs));
+    let foot = u16::from(runs.uncounted().is_some());
+    let height = table.height.saturating_sub(head + foot);
+    Rect { y: table.y + head.min(table.height), height, width: table.width.saturating_sub(1), ..table }
+}
+
+fn has_filter(runs: &Runs) -> bool {
+    runs.is_typing || !runs.filter.text().is_empty()
 }
 
 pub fn view(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared) {
@@ -71,7 +77,7 @@ pub fn view(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared) {
             let inner = pane(frame, area, &shared.theme, "What the canaries say", "base → fine-tuned", true);
             let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2).min(PROSE), ..inner };
             let found = runs.found.iter().map(|&at| &runs.entries()[at]);
-            let lines = canaries::lines(found, inner.width as usize);
+            let lines = canaries::lines(found, runs.uncounted(), inner.width as usize);
             scrolled(frame, inner, drawn(lines, inner.width, &shared.theme), (runs, &shared.theme), true);
         }
         Mode::Voice => of_voice(frame, area, runs, shared),
@@ -91,7 +97,7 @@ fn table(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared) {
     let text = match &runs.listed {
         None => Some("Looking for runs …".to_owned()),
         Some(Err(error)) => Some(error.clone()),
-        Some(Ok(entries)) if entries.is_empty() => {
+        Some(Ok(listing)) if listing.entries.is_empty() => {
             let key = shared.keymap.key_for(Context::Global, Action::ShowTrain).map_or("the palette".to_owned(), |key| format!("`{key}`"));
             Some(format!("There is no run yet. Start one on the Train screen ({key}); it is listed here from its first step on."))
         }
@@ -102,8 +108,7 @@ fn table(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared) {
         frame.render_widget(Paragraph::new(visible(&text)).wrap(Wrap { trim: false }).style(theme.faint), at);
         return;
     }
-    let has_filter = runs.is_typing || !runs.filter.text().is_empty();
-    if has_filter {
+    if has_filter(runs) {
         let line = Rect { x: inner.x + 4, width: inner.width.saturating_sub(4), height: 1.min(inner.height), ..inner };
         frame.render_widget(Span::styled("  / ", theme.accent), Rect { height: 1.min(inner.height), ..inner });
         match runs.is_typing {
@@ -111,7 +116,11 @@ fn table(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared) {
             false => frame.render_widget(Span::styled(visible(runs.filter.text()), theme.text), line),
         }
     }
-    let rows = rows_of(area, has_filter);
+    let rows = rows_of(area, runs);
+    if let Some(why) = runs.uncounted() {
+        let foot = Rect { y: rows.bottom(), height: 1, ..rows }.intersection(area);
+        frame.render_widget(Span::styled(fitted(&visible(&format!("    {why}")), usize::from(rows.width)), theme.warning), foot);
+    }
     let table = Table::new(rows.width as usize, runs.entries());
     if let Some(y) = rows.y.checked_sub(1).filter(|&y| y > area.y && y < area.bottom()) {
         frame.render_widget(table.titles(theme), Rect { y, height: 1, ..area });
@@ -193,7 +202,7 @@ fn chart(frame: &mut Frame, area: Rect, looks: &[(&Entry, &Row, &Look)], theme: 
         frame.render_widget(Span::styled(" No step has been taken yet.", theme.faint), Rect { height: 1.min(area.height), ..area });
         return;
     }
-    frame.render_widget(&Chart { series: &series, steps, y: None, rules: &[], marks: &marks, has_axes: true, theme }, area);
+    frame.render_widget(&Chart { series: &series, steps, end: None, y: None, rules: &[], marks: &marks, has_axes: true, theme }, area);
 }
 
 fn one_run(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared, is_alone: bool) {
@@ -210,7 +219,7 @@ fn one_run(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared, is_alone
         frame.render_widget(Paragraph::new(visible(&text)).wrap(Wrap { trim: false }), inner);
         return;
     };
-    let lines = details::lines(entry, row, look, inner.width as usize);
+    let lines = details::lines(entry, row, look, runs.uncounted(), inner.width as usize);
     scrolled(frame, inner, drawn(lines, inner.width, theme), (runs, theme), is_alone);
 }
 
@@ -257,7 +266,7 @@ fn of_voice(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared) {
         true => Layout::horizontal([Constraint::Fill(3), Constraint::Fill(2)]).spacing(2).areas(area),
         false => [area, Rect { width: 0, ..area }],
     };
-    let inner = pane(frame, left, theme, &title, "(spreads from her)", true);
+    let inner = pane(frame, left, theme, &title, "(spreads from yours)", true);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     let lines = voice::lines(table, missing, usize::from(inner.width));
     scrolled(frame, inner, drawn(lines, inner.width.min(PROSE), theme), (runs, theme), true);
@@ -266,28 +275,31 @@ fn of_voice(frame: &mut Frame, area: Rect, runs: &Runs, shared: &Shared) {
     }
     let [above, below] = Layout::vertical([Constraint::Fill(1), Constraint::Fill(1)]).areas(right);
     let curve: Vec<(f64, &Compared)> = table.curve.iter().map(|point| (point.words as f64, &point.compared)).collect();
-    courses(frame, above, "Different words among the first words", table, &curve, theme);
+    let words = table.curve.last().map_or(0, |point| point.words);
+    courses(frame, above, ("Different words among the first words", &format!("{words} words")), table, &curve, theme);
     // A length stands at the middle of its stretch; the last, which has no end, as far on as the one before.
     let middle = |row: &LengthRow| row.to.map_or(row.from as f64 + 5.0, |to| (row.from + to) as f64 / 2.0);
+    let longest = table.lengths.last().map_or(String::new(), LengthRow::name);
     let lengths: Vec<(f64, &Compared)> = table.lengths.iter().map(|row| (middle(row), &row.compared)).collect();
-    courses(frame, below, "Share of sentences by words", table, &lengths, theme);
+    courses(frame, below, ("Share of sentences by their words", &format!("{longest} words")), table, &lengths, theme);
 }
 
-/// Her mean and the arms' along some places.
-fn courses(frame: &mut Frame, area: Rect, title: &str, table: &VoiceTable, rows: &[(f64, &Compared)], theme: &Theme) {
+/// The writer's mean and the arms' along some places; `end` is what the last place is called.
+fn courses(frame: &mut Frame, area: Rect, (title, end): (&str, &str), table: &VoiceTable, rows: &[(f64, &Compared)], theme: &Theme) {
     let inner = pane(frame, area, theme, title, "", false);
     if inner.height < 4 {
         return;
     }
     let hers = rows.iter().map(|(at, row)| (*at, row.hers)).collect();
-    let mut series = vec![Series { label: "she".into(), points: hers, style: theme.title, sign: Some('★'), ..Series::default() }];
+    let mut series = vec![Series { label: "you".into(), points: hers, style: theme.title, sign: Some('★'), ..Series::default() }];
     for (number, arm) in table.arms.iter().enumerate().take(SIGNS.len()) {
         let points = rows.iter().filter_map(|(at, row)| Some((*at, row.values[number]?.value))).collect();
         let (style, sign) = (theme.curves[number % theme.curves.len()], Some(SIGNS[number]));
         series.push(Series { label: visible(&arm.label), points, style, sign, ..Series::default() });
     }
     let steps = rows.last().map_or(0, |(at, _)| *at as usize);
-    frame.render_widget(&Chart { series: &series, steps, y: Some([0.0, 0.0]), rules: &[], marks: &[], has_axes: true, theme }, inner);
+    let end = Some(end.to_owned());
+    frame.render_widget(&Chart { series: &series, steps, end, y: Some([0.0, 0.0]), rules: &[], marks: &[], has_axes: true, theme }, inner);
 }
 
 /// Keeps the scrolling inside the text, and says that there is more.

@@ -5,12 +5,15 @@ use crate::review::voice::VoiceTable;
 use crate::review::voice::table::Compared;
 use crate::ui::prose::{fitted, visible, width};
 
-/// Columns of the rows' names, and the fewest of them; of her mean, of her spread, and the fewest of an arm.
+/// Columns of the rows' names where there is room, as they are mostly, and the fewest of them; of her mean, of her spread, and the fewest of an arm.
+const LONG_NAMES: usize = 36;
 const NAMES: usize = 26;
 const SHORT_NAMES: usize = 20;
 const HERS: usize = 8;
 const SPREAD: usize = 8;
 const ARM: usize = 12;
+/// With air between the columns.
+const ROOMY_ARM: usize = 15;
 /// Function words that are shown, those that tell most.
 const WORDS: usize = 14;
 /// The type-token curve is told every so many words.
@@ -33,7 +36,10 @@ impl Columns {
         let room = columns.saturating_sub(names + HERS + if with_spread { SPREAD } else { 0 });
         let arms = count.min((room / ARM).max(1));
         let longest = table.arms.iter().map(|arm| width(&visible(&arm.label)) + 2).max().unwrap_or(0);
-        Columns { names, with_spread, arms: (arms, longest.clamp(ARM, (room / arms.max(1)).max(ARM))) }
+        let each = longest.max(ROOMY_ARM).clamp(ARM, (room / arms.max(1)).max(ARM));
+        // What is left goes to the names.
+        let names = if arms == count { (names + room.saturating_sub(arms * each)).clamp(names, LONG_NAMES) } else { names };
+        Columns { names, with_spread, arms: (arms, each) }
     }
 
     fn line(&self, name: &str, hers: &str, spread: &str, arms: impl Iterator<Item = String>) -> String {
@@ -67,7 +73,7 @@ pub fn lines(table: &VoiceTable, missing: &[String], columns: usize) -> Vec<Line
     }
     let at = Columns::of(columns, table);
     let titles = table.arms.iter().map(|arm| visible(&arm.label));
-    lines.push(Line::Title(at.line("", "she", "spread", titles)));
+    lines.push(Line::Title(at.line("", "yours", "spread", titles)));
     let deltas = table.arms.iter().map(|arm| arm.delta.map_or("–".to_owned(), |delta| format!("{delta:.2}      ")));
     lines.push(Line::Plain(at.line("Burrows' Delta", &own_delta(table), "", deltas)));
     let counts = table.arms.iter().map(|arm| format!("{}      ", arm.texts));
@@ -89,8 +95,8 @@ pub fn lines(table: &VoiceTable, missing: &[String], columns: usize) -> Vec<Line
         lines.push(Line::Wrapped(format!("Arms that need a wider screen: {}.", table.arms.len() - at.arms.0)));
     }
     lines.push(Line::Wrapped(format!(
-        "She: the mean of {} finished pieces; her Delta is that of each piece from the others. Behind an arm's mean stands how many of her own \
-         piece-to-piece spreads it lies from hers. Marks, hedges and fillers are per 1,000 words.",
+        "Yours: the mean of {} finished pieces; your Delta is that of each piece from the others. Behind an arm's mean stands how many of your own \
+         piece-to-piece spreads it lies from yours. Marks, hedges and fillers are per 1,000 words.",
         table.pieces
     )));
     lines.extend(missing.iter().map(|text| Line::Wrapped(text.clone())));

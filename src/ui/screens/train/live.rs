@@ -191,7 +191,8 @@ impl Shown<'_> {
         ];
         let rules: Vec<(f64, String)> = f.epoch_starts.iter().map(|(step, epoch)| (*step, format!("epoch {epoch}"))).collect();
         let mark = f.best.map(|at| Mark { at, sign: '◆', style: theme.good });
-        let chart = Chart { series: &series, steps: f.steps, y: None, rules: &rules, marks: mark.as_slice(), has_axes: true, theme };
+        let chart =
+            Chart { series: &series, steps: f.steps, end: None, y: None, rules: &rules, marks: mark.as_slice(), has_axes: true, theme };
         chart.render(area, frame.buffer_mut());
     }
 
@@ -210,7 +211,8 @@ impl Shown<'_> {
             let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(*area);
             frame.render_widget(Line::from(vec![Span::styled(format!("{name:<NAME$} "), theme.faint), Span::raw(value)]), head);
             let series = [Series { points: points.clone(), style: theme.curves[4], ..Series::default() }];
-            let chart = Chart { series: &series, steps: f.steps, y: Some([0.0, 0.0]), rules: &[], marks: &[], has_axes: false, theme };
+            let chart =
+                Chart { series: &series, steps: f.steps, end: None, y: Some([0.0, 0.0]), rules: &[], marks: &[], has_axes: false, theme };
             chart.render(Rect { height: body.height.saturating_sub(1).max(1).min(body.height), ..body }, frame.buffer_mut());
         }
     }

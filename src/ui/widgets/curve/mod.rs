@@ -21,6 +21,8 @@ pub struct Chart<'a> {
     pub series: &'a [Series],
     /// The last step of the x axis, which begins at 0.
     pub steps: usize,
+    /// What the last step is called; `None` is `step 600`.
+    pub end: Option<String>,
     /// What the y axis has to hold besides the series, lowest and highest; `None` goes by the series alone.
     pub y: Option<[f64; 2]>,
     /// Vertical rules, each with what stands below it.
@@ -112,7 +114,7 @@ impl Widget for &Chart<'_> {
         }
         let named = plot.draw_rules(self.rules, self.has_axes, buffer, self.theme);
         if self.has_axes {
-            plot.draw_last_step(self.steps, named, buffer, self.theme);
+            plot.draw_end(self.end.clone().unwrap_or_else(|| format!("step {}", self.steps)), named, buffer, self.theme);
         }
         let mut grid = Grid::new(inner.width, inner.height);
         for series in self.series {
@@ -191,8 +193,7 @@ impl Plot<'_> {
     }
 
     /// The number at the right end of the x axis.
-    fn draw_last_step(&self, steps: usize, free: u16, buffer: &mut Buffer, theme: &Theme) {
-        let text = format!("step {steps}");
+    fn draw_end(&self, text: String, free: u16, buffer: &mut Buffer, theme: &Theme) {
         let at = self.inner.right().saturating_sub(text.len() as u16);
         if at > free {
             buffer.set_string(at, self.inner.bottom(), text, theme.faint);

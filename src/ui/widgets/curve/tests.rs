@@ -30,7 +30,8 @@ fn lines_have_names_scales_rules_and_marks() {
         let rules = [(35.0, "epoch 2".to_owned()), (70.0, "epoch 3".to_owned())];
         let marks = [Mark { at: (35.0, 2.2), sign: '*', style: theme.title }];
         let series = [raw, smooth, validation];
-        Chart { series: &series, steps: 105, y: None, rules: &rules, marks: &marks, has_axes: true, theme }.render(buffer.area, buffer);
+        Chart { series: &series, steps: 105, end: None, y: None, rules: &rules, marks: &marks, has_axes: true, theme }
+            .render(buffer.area, buffer);
     });
     insta::assert_snapshot!(text(&buffer));
 }
@@ -42,7 +43,7 @@ fn overlaid_lines_are_told_apart_without_colour() {
             .into_iter()
             .map(|(label, sign, from)| Series { sign: Some(sign), style: theme.curves[0], ..falling(label, from, 100) })
             .collect();
-        Chart { series: &series, steps: 100, y: Some([0.0, 3.0]), rules: &[], marks: &[], has_axes: true, theme }
+        Chart { series: &series, steps: 100, end: None, y: Some([0.0, 3.0]), rules: &[], marks: &[], has_axes: true, theme }
             .render(buffer.area, buffer);
     });
     insta::assert_snapshot!(text(&buffer));
@@ -57,7 +58,8 @@ fn any_numbers_in_any_size_are_drawn() {
                 drawn(width, height, |theme, buffer| {
                     let series = [Series { points: points.clone(), label: "line".into(), sign: Some('x'), ..Series::default() }];
                     let rules = [(2.0, "epoch 2".to_owned())];
-                    Chart { series: &series, steps: 0, y: None, rules: &rules, marks: &[], has_axes, theme }.render(buffer.area, buffer);
+                    Chart { series: &series, steps: 0, end: None, y: None, rules: &rules, marks: &[], has_axes, theme }
+                        .render(buffer.area, buffer);
                 });
             }
         }
@@ -69,7 +71,8 @@ fn a_line_hides_the_rule_below_it_and_its_style() {
     let buffer = drawn(10, 1, |theme, buffer| {
         let line = Series { points: vec![(0.0, 1.0), (10.0, 1.0)], ..Series::default() };
         let rules = [(5.0, String::new())];
-        Chart { series: &[line], steps: 10, y: None, rules: &rules, marks: &[], has_axes: false, theme }.render(buffer.area, buffer);
+        Chart { series: &[line], steps: 10, end: None, y: None, rules: &rules, marks: &[], has_axes: false, theme }
+            .render(buffer.area, buffer);
     });
     assert!(buffer.content.iter().all(|cell| cell.symbol() != "┊" && !cell.modifier.contains(Modifier::DIM)), "{}", text(&buffer));
 }
@@ -88,7 +91,8 @@ fn rules_of_many_epochs_leave_room_for_the_lines() {
     let buffer = drawn(60, 6, |theme, buffer| {
         let rules: Vec<(f64, String)> = (1..200).map(|epoch| (f64::from(epoch * 3), format!("epoch {}", epoch + 1))).collect();
         let line = falling("", 2.0, 600);
-        Chart { series: &[line], steps: 600, y: None, rules: &rules, marks: &[], has_axes: true, theme }.render(buffer.area, buffer);
+        Chart { series: &[line], steps: 600, end: None, y: None, rules: &rules, marks: &[], has_axes: true, theme }
+            .render(buffer.area, buffer);
     });
     let rules = (0..60).filter(|&x| buffer[(x, 0)].symbol() == "┊").count();
     assert!((2..=6).contains(&rules), "{}", text(&buffer));
