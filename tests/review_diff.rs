@@ -83,6 +83,7 @@ draft: draft.md (4 sentences)
 revision: essay.md (4 sentences)
 kept 50 %, - cut 25 %, ~ reworded 25 %, > moved 0 % of the draft; + new 25 % of the revision
 last sentence: kept
+paragraphs: 1 kept, 1 reworked; their endings: 1 kept, 1 new
 
   The train was late.                              │ The train was late.
 - I had expected nothing else of a Sunday.         │
@@ -103,6 +104,8 @@ kept 50 %, - cut 25 %, ~ reworded
 25 %, > moved 0 % of the draft; +
 new 25 % of the revision
 last sentence: kept
+paragraphs: 1 kept, 1 reworked;
+their endings: 1 kept, 1 new
 
   The train was late.
 - I had expected nothing else of a
@@ -114,6 +117,25 @@ last sentence: kept
   My grandmother kept bees.
 ";
     assert_eq!(sample().shown(&["draft.md", "essay.md", "--width", "36"]), expected);
+}
+
+#[test]
+fn paragraphs_with_their_endings() {
+    let expected = "\
+~ ¶ 1 · 3 sentences                                │ ¶ 1 · 2 of 3 sentences left · ending new
+  The old house stood on the hill — 🎉 alone.      │ Nobody had a watch.
+
+  ¶ 2 · 1 sentence                                 │ ¶ 2 · kept · ending kept
+  My grandmother kept bees.                        │ My grandmother kept bees.
+";
+    let shown = sample().shown(&["draft.md", "essay.md", "--paragraphs", "--width", "101"]);
+    assert!(shown.contains("last sentence: kept\n") && shown.ends_with(expected), "{shown}");
+    let found: Value = serde_json::from_str(&sample().shown(&["draft.md", "essay.md", "--paragraphs", "--json"])).unwrap();
+    let rows = json!([
+        {"kind": "reworded", "draft": [0, 103], "revision": [0, 82], "ending": "new"},
+        {"kind": "kept", "draft": [105, 130], "revision": [84, 109], "ending": "kept"},
+    ]);
+    assert_eq!(found["paragraphs"], rows);
 }
 
 #[test]

@@ -12,7 +12,8 @@ use super::{Outcome, json, style};
 use crate::config::Workspace;
 use crate::pairs;
 use crate::review::marks::{Asked, Copied, Marks, Trained};
-use crate::review::{Agreement, Alignment, Counts, Kind, Shares, Span, agreement, align};
+use crate::review::paragraphs::paragraphs;
+use crate::review::{Agreement, Alignment, Counts, Document, Ending, Kind, Shares, Span, agreement, align};
 use crate::run::Run;
 use crate::ui::prose::visible;
 
@@ -28,6 +29,7 @@ Examples:
   voicetune diff draft.md essay.md
   voicetune diff draft.md output.md --author essay.md    with the model's agreement with your own cuts
   voicetune diff draft.md output.md --run all            with what stands, word for word, in the pairs that run was trained on
+  voicetune diff draft.md essay.md --paragraphs          which paragraphs went, and how each of the others ends now
   pbpaste | voicetune diff draft.md - --json")]
 pub struct Args {
     /// The draft: a UTF-8 text or Markdown file, or - for standard input
@@ -40,6 +42,9 @@ pub struct Args {
     /// Mark what the revision copied: spans of 8 or more words that stand in a pair this run was trained on
     #[arg(long, value_name = "RUN")]
     run: Option<String>,
+    /// Show paragraphs and their endings in place of sentences; with --json, beside them
+    #[arg(long)]
+    paragraphs: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -67,11 +72,12 @@ pub fn run(args: &Args, workspace: &dyn Fn() -> Result<Workspace>) -> Result<Out
     let marks = args.run.as_deref().map(|run| marks(&workspace()?, run, &draft, &revision)).transpose()?;
     let alignment = align(&draft, &revision);
     let out = if args.json {
-        json::line(&Report::new(&alignment, agreement, marks))?
+        json::line(&Report::new(&alignment, args.paragraphs, agreement, marks))?
     } else {
         let width = args.width.map_or_else(terminal_width, usize::from);
         let coloured = style::coloured(std::io::stdout().is_terminal());
-        view::render(&alignment, agreement.as_ref(), marks.as_ref(), [&name(&args.draft), &name(&args.revision)], width, coloured)
+        let page = view::Page::new(width, coloured);
+        page.render(&alignment, agreement.as_ref(), marks.as_ref(), [&name(&args.draft), &name(&args.revision)], args.paragraphs)
     };
     print(&out)?;
     Ok(Outcome::Done)
@@ -81,6 +87,8 @@ pub fn run(args: &Args, workspace: &dyn Fn() -> Result<Workspace>) -> Result<Out
 #[derive(Serialize)]
 struct Report {
     sentences: Vec<ReportRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paragraphs: Option<Vec<ReportParagraph>>,
     shares: Shares,
     #[serde(skip_serializing_if = "Option::is_none")]
     agreement: Option<Agreement>,
@@ -95,16 +103,32 @@ struct ReportRow {
     revision: Option<(usize, usize)>,
 }
 
+#[derive(Serialize)]
+struct ReportParagraph {
+    kind: Kind,
+    draft: Option<(usize, usize)>,
+    revision: Option<(usize, usize)>,
+    ending: Option<Ending>,
+}
+
 impl Report {
-    fn new(alignment: &Alignment, agreement: Option<Agreement>, marks: Option<Marks>) -> Report {
+    fn new(alignment: &Alignment, by_paragraphs: bool, agreement: Option<Agreement>, marks: Option<Marks>) -> Report {
         let ends = |span: Span| (span.start, span.end);
         let sentences = alignment.rows.iter().map(|row| ReportRow {
             kind: row.kind,
             draft: alignment.draft_span(row).map(ends),
             revision: alignment.revision_span(row).map(ends),
         });
+        let of = |document: &Document, paragraph: Option<usize>| paragraph.map(|at| ends(document.paragraphs[at].span));
+        let paragraphs = paragraphs(alignment).into_iter().map(|row| ReportParagraph {
+            kind: row.kind,
+            draft: of(&alignment.draft, row.draft),
+            revision: of(&alignment.revision, row.revision),
+            ending: row.ending,
+        });
         Report {
             sentences: sentences.collect(),
+            paragraphs: by_paragraphs.then(|| paragraphs.collect()),
             shares: Counts::of(alignment).shares(),
             agreement,
             copied: marks.map(|marks| marks.copied),

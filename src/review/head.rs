@@ -1,9 +1,10 @@
 //! The numbers of a comparison in words: what stands above the two texts.
 
 use super::agreement::{Agreement, Scores};
+use super::align::Kind;
 use super::lanes::Ink;
 use super::marks::Marks;
-use super::paragraphs::Ending;
+use super::paragraphs::{Ending, ParagraphRow};
 use super::shares::Counts;
 
 /// `12 sentences`.
@@ -44,6 +45,24 @@ pub fn ending(ending: Ending, counts: Counts) -> String {
         Ending::New => "new",
     };
     format!("last sentence: {what}")
+}
+
+/// What became of the paragraphs, and of their endings.
+pub fn paragraphs(rows: &[ParagraphRow]) -> String {
+    let list = |counts: Vec<(usize, &str)>| {
+        let some = counts.into_iter().filter(|(count, _)| *count > 0);
+        some.map(|(count, what)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
+    };
+    let kinds = [(Kind::Kept, "kept"), (Kind::Reworded, "reworked"), (Kind::Moved, "moved"), (Kind::Cut, "cut"), (Kind::New, "new")];
+    let of_kind = |(kind, what)| (rows.iter().filter(|row| row.kind == kind).count(), what);
+    let fates = [(Ending::Kept, "kept"), (Ending::Sharpened, "sharpened"), (Ending::Cut, "cut"), (Ending::New, "new")];
+    let of_fate = |(ending, what)| (rows.iter().filter(|row| row.ending == Some(ending)).count(), what);
+    let (paragraphs, endings) = (list(kinds.map(of_kind).to_vec()), list(fates.map(of_fate).to_vec()));
+    let mut said = format!("paragraphs: {}", if paragraphs.is_empty() { "none" } else { &paragraphs });
+    if !endings.is_empty() {
+        said += &format!("; their endings: {endings}");
+    }
+    said
 }
 
 /// A line for the cuts, and one for the endings of paragraphs.

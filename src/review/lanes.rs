@@ -15,8 +15,8 @@ pub struct Entry {
     pub draft: Range<usize>,
     /// Whether a paragraph begins here, on either side.
     pub begins_paragraph: bool,
-    /// Bytes of the revision's text here that were copied from a training pair, in their order.
-    pub copied: Vec<Range<usize>>,
+    /// Bytes of the revision's text here that were copied from a training pair, in their order; each with the place of its span among all of them.
+    pub copied: Vec<(usize, Range<usize>)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,22 +101,23 @@ pub fn entries(alignment: &Alignment, copied: &[Range<usize>]) -> Vec<Entry> {
     writer.entries
 }
 
-/// Lays two alignments of one draft beside each other. Every entry of either is in exactly one joint, in its order.
-pub fn join(first: &[Entry], second: &[Entry]) -> Vec<Joint> {
+/// Lays two alignments of one draft beside each other, given the draft's sentences of what each has. All of either is in exactly one joint, in
+/// its order.
+pub fn join(first: &[Range<usize>], second: &[Range<usize>]) -> Vec<Joint> {
     let mut joints = vec![];
     let (mut i, mut j) = (0, 0);
     while i < first.len() || j < second.len() {
         let (from_i, from_j) = (i, j);
         // What only the revisions have here, before the next sentence of the draft.
-        i += first[i..].iter().take_while(|entry| entry.draft.is_empty()).count();
-        j += second[j..].iter().take_while(|entry| entry.draft.is_empty()).count();
+        i += first[i..].iter().take_while(|draft| draft.is_empty()).count();
+        j += second[j..].iter().take_while(|draft| draft.is_empty()).count();
         if (i, j) == (from_i, from_j) {
             // The smallest stretch of the draft that neither divides.
-            let mut end = first.get(i).or(second.get(j)).map_or(0, |entry| entry.draft.end);
+            let mut end = first.get(i).or(second.get(j)).map_or(0, |draft| draft.end);
             loop {
-                i += first[i..].iter().take_while(|entry| entry.draft.start < end).count();
-                j += second[j..].iter().take_while(|entry| entry.draft.start < end).count();
-                let reached = [first[..i].last(), second[..j].last()].into_iter().flatten().map(|entry| entry.draft.end).max();
+                i += first[i..].iter().take_while(|draft| draft.start < end).count();
+                j += second[j..].iter().take_while(|draft| draft.start < end).count();
+                let reached = [first[..i].last(), second[..j].last()].into_iter().flatten().map(|draft| draft.end).max();
                 match reached {
                     Some(reached) if reached > end => end = reached,
                     _ => break,
@@ -233,12 +234,12 @@ impl Entry {
 
     /// A stretch of the revision that begins at this byte of the entry, cut where what was copied begins and ends.
     fn revision_text<'e>(&self, ink: Ink, text: &'e str, at: usize) -> Vec<Stretch<'e>> {
-        let borders = self.copied.iter().flat_map(|copied| [copied.start, copied.end]).filter_map(|border| border.checked_sub(at));
+        let borders = self.copied.iter().flat_map(|(_, copied)| [copied.start, copied.end]).filter_map(|border| border.checked_sub(at));
         let mut borders: Vec<usize> = borders.filter(|border| (1..text.len()).contains(border)).chain([0, text.len()]).collect();
         borders.sort_unstable();
         borders.dedup();
         let stretch = |ends: &[usize]| {
-            let is_copied = self.copied.iter().any(|copied| copied.contains(&(at + ends[0])));
+            let is_copied = self.copied.iter().any(|(_, copied)| copied.contains(&(at + ends[0])));
             (Tone { ink, is_copied }, text[ends[0]..ends[1]].into())
         };
         borders.windows(2).map(stretch).collect()
@@ -321,13 +322,13 @@ impl Writer<'_, '_> {
     }
 
     /// What was copied of a row's revision, in bytes of its text.
-    fn copied_in(&self, row: &Row) -> Vec<Range<usize>> {
+    fn copied_in(&self, row: &Row) -> Vec<(usize, Range<usize>)> {
         let Some((start, end)) = self.alignment.revision_span(row).map(|span| span.bytes) else { return vec![] };
-        let inside = self.copied.iter().map(|copied| copied.start.max(start)..copied.end.min(end));
-        inside.filter(|copied| !copied.is_empty()).map(|copied| copied.start - start..copied.end - start).collect()
+        let inside = self.copied.iter().map(|copied| copied.start.max(start)..copied.end.min(end)).enumerate();
+        inside.filter(|(_, copied)| !copied.is_empty()).map(|(at, copied)| (at, copied.start - start..copied.end - start)).collect()
     }
 
-    fn push(&mut self, body: Body, draft: Option<Range<usize>>, copied: Vec<Range<usize>>, here: (Option<usize>, Option<usize>)) {
+    fn push(&mut self, body: Body, draft: Option<Range<usize>>, copied: Vec<(usize, Range<usize>)>, here: (Option<usize>, Option<usize>)) {
         let was = self.paragraphs;
         let begins_paragraph = here.0.is_some_and(|p| Some(p) != was.0) || here.1.is_some_and(|p| Some(p) != was.1);
         self.paragraphs = (here.0.or(was.0), here.1.or(was.1));
@@ -423,10 +424,8 @@ mod tests {
 
     #[test]
     fn two_alignments_are_joined_at_the_drafts_sentences() {
-        let entry = |draft: Range<usize>| Entry { body: Body::Cut(String::new()), draft, begins_paragraph: false, copied: vec![] };
         let check = |first: &[Range<usize>], second: &[Range<usize>], expected: &[(Range<usize>, Range<usize>)]| {
-            let of = |ranges: &[Range<usize>]| ranges.iter().cloned().map(entry).collect::<Vec<_>>();
-            let joints = join(&of(first), &of(second));
+            let joints = join(first, second);
             let got: Vec<_> = joints.into_iter().map(|joint| (joint.first, joint.second)).collect();
             assert_eq!(got, expected, "{first:?} {second:?}");
         };

@@ -2,7 +2,7 @@
 //!
 //! [`text`] cuts a piece into paragraphs and sentences; [`align`] says what became of each sentence; [`words`] looks inside the
 //! reworded ones; [`paragraphs`] reads paragraphs and their endings off the alignment; [`shares`] and [`agreement`] turn it into numbers.
-//! [`lanes`] lays an alignment out for reading, [`head`] puts its numbers in words. [`voice`] measures a text against the writer's own
+//! [`lanes`] lays an alignment out for reading, [`outline`] its paragraphs and their endings, [`head`] puts its numbers in words. [`voice`] measures a text against the writer's own
 //! pieces; [`verbatim`] finds what it copied from them, [`facts`] what it invented, and [`marks`] lays both over the text. [`surprisal`]
 //! says how likely a model finds it.
 //! These are pure functions of the texts (and, for the intervals, of a seed).
@@ -23,6 +23,7 @@ pub mod head;
 pub mod hidden;
 pub mod lanes;
 pub mod marks;
+pub mod outline;
 pub mod paragraphs;
 pub mod report;
 pub mod shares;

@@ -13,6 +13,8 @@ pub struct ParagraphRow {
     pub kind: Kind,
     pub draft: Option<usize>,
     pub revision: Option<usize>,
+    /// The last paragraph of the revision that holds a sentence of it in its place: `ending` says what became of its ending there.
+    pub ends: Option<usize>,
     /// Of paragraphs of prose that still end a paragraph.
     pub ending: Option<Ending>,
 }
@@ -38,7 +40,7 @@ pub fn paragraphs(alignment: &Alignment) -> Vec<ParagraphRow> {
     let mut rows: Vec<ParagraphRow> = fates
         .iter()
         .enumerate()
-        .map(|(p, fate)| ParagraphRow { kind: fate.kind, draft: Some(p), revision: fate.home, ending: None })
+        .map(|(p, fate)| ParagraphRow { kind: fate.kind, draft: Some(p), revision: fate.home, ends: fate.last, ending: None })
         .collect();
 
     // Of paragraphs that were merged only the last still ends one.
@@ -51,7 +53,10 @@ pub fn paragraphs(alignment: &Alignment) -> Vec<ParagraphRow> {
         |q: &usize| alignment.revision.paragraphs[*q].sentences.clone().all(|s| alignment.rows[revision_rows[s]].kind == Kind::New);
     for q in (0..alignment.revision.paragraphs.len()).filter(is_new) {
         let after = rows.iter().rposition(|row| row.kind != Kind::Moved && row.revision.is_some_and(|r| r < q));
-        rows.insert(after.map_or(0, |at| at + 1), ParagraphRow { kind: Kind::New, draft: None, revision: Some(q), ending: None });
+        rows.insert(
+            after.map_or(0, |at| at + 1),
+            ParagraphRow { kind: Kind::New, draft: None, revision: Some(q), ends: None, ending: None },
+        );
     }
     rows
 }

@@ -1,39 +1,12 @@
 //! The readable form of a diff: shares in the head, then draft and revision side by side, or one under the other on a narrow screen.
 
-use crate::review::lanes::{Entry, Ink, Tone, entries, marked};
+use crate::review::lanes::{Ink, Stretch, Tone, entries, marked};
 use crate::review::marks::Marks;
-use crate::review::paragraphs::piece_ending;
-use crate::review::{Agreement, Alignment, Counts, head};
+use crate::review::outline::passages;
+use crate::review::paragraphs::{paragraphs, piece_ending};
+use crate::review::{Agreement, Alignment, Counts, Kind, head};
 use crate::ui::prose::lanes::{GUTTER, SIGN, TWO_LANES, beside, lane, signed};
 use crate::ui::prose::{Line, width, wrap};
-
-/// The whole view, `columns` wide. `names` are what to call the two texts.
-pub fn render(
-    alignment: &Alignment,
-    agreement: Option<&Agreement>,
-    copied: Option<&Marks>,
-    names: [&str; 2],
-    columns: usize,
-    coloured: bool,
-) -> String {
-    let mut page = Page { out: String::new(), coloured };
-    let mut above = head(alignment, agreement, names);
-    above.extend(copied.into_iter().flat_map(head::copied));
-    for text in above {
-        for line in wrap(&[(Ink::Plain.into(), &text)], columns) {
-            page.line(&line);
-        }
-    }
-    for entry in entries(alignment, &copied.map(Marks::copied_bytes).unwrap_or_default()) {
-        if entry.begins_paragraph {
-            page.line(&Line::new());
-        }
-        for line in lines(&entry, columns) {
-            page.line(&line);
-        }
-    }
-    page.out
-}
 
 fn head(alignment: &Alignment, agreement: Option<&Agreement>, names: [&str; 2]) -> Vec<String> {
     let counts = Counts::of(alignment);
@@ -43,27 +16,71 @@ fn head(alignment: &Alignment, agreement: Option<&Agreement>, names: [&str; 2]) 
         head::shares(counts).into_iter().map(|(_, text)| text).collect(),
     ];
     lines.extend(piece_ending(alignment).map(|ending| head::ending(ending, counts)));
+    lines.push(head::paragraphs(&paragraphs(alignment)));
     lines.extend(agreement.into_iter().flat_map(head::agreement));
     lines
 }
 
-/// Draft left and revision right, or one lane with the changes in it.
-fn lines(entry: &Entry, columns: usize) -> Vec<Line<Tone>> {
-    let lines = if columns >= TWO_LANES {
-        let side = (columns - SIGN - width(GUTTER)) / 2;
-        beside(lane(&marked(entry.draft_lane()), side), side, lane(&marked(entry.revision_lane()), side))
-    } else {
-        lane(&marked(entry.single_lane()), columns - SIGN)
-    };
-    signed(entry.kind(), lines)
-}
-
-struct Page {
+/// A page in the making.
+pub struct Page {
     out: String,
+    columns: usize,
     coloured: bool,
 }
 
+/// The parts of one lane, each on lines of its own.
+type Parts<'t> = Vec<Vec<Stretch<'t>>>;
+
 impl Page {
+    pub fn new(columns: usize, coloured: bool) -> Page {
+        Page { out: String::new(), columns, coloured }
+    }
+
+    /// The whole view, by sentences or by paragraphs. `names` are what to call the two texts.
+    pub fn render(
+        mut self,
+        alignment: &Alignment,
+        agreement: Option<&Agreement>,
+        copied: Option<&Marks>,
+        names: [&str; 2],
+        by_paragraphs: bool,
+    ) -> String {
+        let mut above = head(alignment, agreement, names);
+        above.extend(copied.into_iter().flat_map(head::copied));
+        for text in above {
+            for line in wrap(&[(Ink::Plain.into(), &text)], self.columns) {
+                self.line(&line);
+            }
+        }
+        if by_paragraphs {
+            for passage in passages(alignment) {
+                self.line(&Line::new());
+                self.block(passage.kind, || passage.single_lane(), || [passage.draft_lane(), passage.revision_lane()]);
+            }
+            return self.out;
+        }
+        for entry in entries(alignment, &copied.map(Marks::copied_bytes).unwrap_or_default()) {
+            if entry.begins_paragraph {
+                self.line(&Line::new());
+            }
+            self.block(entry.kind(), || vec![entry.single_lane()], || [vec![entry.draft_lane()], vec![entry.revision_lane()]]);
+        }
+        self.out
+    }
+
+    /// Draft left and revision right, or one lane with the changes in it.
+    fn block<'t>(&mut self, kind: Kind, single: impl Fn() -> Parts<'t>, two: impl Fn() -> [Parts<'t>; 2]) {
+        let wrapped = |parts: Parts<'t>, columns: usize| parts.into_iter().flat_map(|part| lane(&marked(part), columns)).collect();
+        let lines = if self.columns >= TWO_LANES {
+            let side = (self.columns - SIGN - width(GUTTER)) / 2;
+            let [left, right] = two().map(|parts| wrapped(parts, side));
+            beside(left, side, right)
+        } else {
+            wrapped(single(), self.columns - SIGN)
+        };
+        signed(kind, lines).iter().for_each(|line| self.line(line));
+    }
+
     fn line(&mut self, line: &Line<Tone>) {
         let mut drawn = String::new();
         for (tone, text) in line {

@@ -216,6 +216,7 @@ pub enum Action {
     PreviousChange,
     NextArm,
     WritersLane,
+    Paragraphs,
 
     // Runs.
     OpenRun,

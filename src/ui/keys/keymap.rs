@@ -16,6 +16,7 @@ pub struct Keymap {
 pub struct Hint {
     pub key: String,
     pub label: &'static str,
+    pub action: Action,
 }
 
 impl Keymap {
@@ -70,7 +71,7 @@ impl Keymap {
             // What an inner context or a typed character takes cannot be reached.
             .filter_map(|(entry, keys)| {
                 let key = keys.iter().find(|&&key| self.action(contexts, key) == Some(entry.action))?;
-                Some(Hint { key: short(*key), label: entry.label })
+                Some(Hint { key: short(*key), label: entry.label, action: entry.action })
             })
             .collect()
     }

@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use crate::review::agreement::agreement_of;
-use crate::review::lanes::{Entry, Joint, entries, join};
-use crate::review::paragraphs::piece_ending;
-use crate::review::{Agreement, Alignment, Counts, Ending, Kind, align};
+use crate::review::lanes::{Entry, Joint, Stretch, entries, join};
+use crate::review::outline::{Passage, passages};
+use crate::review::paragraphs::{paragraphs, piece_ending};
+use crate::review::{Agreement, Alignment, Counts, Ending, Kind, ParagraphRow, align};
 
 /// Draws the bootstrap's samples. Fixed, so that a number is the same whenever it is looked at.
 const SEED: u64 = 0;
@@ -21,17 +22,35 @@ pub struct Comparison {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Side {
     pub entries: Vec<Entry>,
+    passages: Vec<Passage>,
     pub counts: Counts,
+    pub paragraphs: Vec<ParagraphRow>,
     pub ending: Option<Ending>,
-    /// Runs of neighbouring entries of one kind, by their first entry.
-    pub changes: Vec<usize>,
+    /// Runs of neighbouring blocks of one kind, by their first block: of sentences, and of paragraphs.
+    changes: [Vec<usize>; 2],
+}
+
+/// What is laid out as one: a sentence, or a paragraph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Level {
+    #[default]
+    Sentences,
+    Paragraphs,
+}
+
+/// One block of a level.
+#[derive(Debug, Clone, Copy)]
+pub enum Block<'s> {
+    Sentence(&'s Entry),
+    Paragraph(&'s Passage),
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finished {
     pub side: Side,
     pub agreement: Agreement,
-    pub joints: Vec<Joint>,
+    /// Of sentences, and of paragraphs.
+    joints: [Vec<Joint>; 2],
 }
 
 impl Comparison {
@@ -43,7 +62,8 @@ impl Comparison {
             let by_writer = align(draft, finished);
             let side = Side::of(&by_writer, &[]);
             let agreement = agreement_of(&by_model, &by_writer, SEED);
-            let joints = join(&revision.entries, &side.entries);
+            let drafts = |side: &Side, level| side.blocks(level).into_iter().map(Block::draft).collect::<Vec<_>>();
+            let joints = [Level::Sentences, Level::Paragraphs].map(|level| join(&drafts(&revision, level), &drafts(&side, level)));
             Finished { side, agreement, joints }
         });
         Comparison { revision, finished }
@@ -52,26 +72,104 @@ impl Comparison {
 
 impl Side {
     fn of(alignment: &Alignment, copied: &[Range<usize>]) -> Side {
-        let entries = entries(alignment, copied);
-        let changes = changes(&entries);
-        Side { entries, counts: Counts::of(alignment), ending: piece_ending(alignment), changes }
+        let mut side = Side {
+            entries: entries(alignment, copied),
+            passages: passages(alignment),
+            counts: Counts::of(alignment),
+            paragraphs: paragraphs(alignment),
+            ending: piece_ending(alignment),
+            changes: Default::default(),
+        };
+        side.changes = [Level::Sentences, Level::Paragraphs].map(|level| changes(&side.blocks(level)));
+        side
     }
 
-    /// The entries of a change.
-    pub fn range(&self, change: usize) -> Range<usize> {
-        let first = self.changes[change];
-        let kind = self.entries[first].kind();
-        let next = self.changes.get(change + 1).copied().unwrap_or(self.entries.len());
-        let count = self.entries[first..next].iter().take_while(|entry| entry.kind() == kind).count();
+    pub fn blocks(&self, level: Level) -> Vec<Block<'_>> {
+        match level {
+            Level::Sentences => self.entries.iter().map(Block::Sentence).collect(),
+            Level::Paragraphs => self.passages.iter().map(Block::Paragraph).collect(),
+        }
+    }
+
+    /// The first block of each change.
+    pub fn changes(&self, level: Level) -> &[usize] {
+        &self.changes[level as usize]
+    }
+
+    /// The blocks of a change.
+    pub fn range(&self, level: Level, change: usize) -> Range<usize> {
+        let (blocks, changes) = (self.blocks(level), self.changes(level));
+        let first = changes[change];
+        let kind = blocks[first].kind();
+        let next = changes.get(change + 1).copied().unwrap_or(blocks.len());
+        let count = blocks[first..next].iter().take_while(|block| block.kind() == kind).count();
         first..first + count
+    }
+
+    /// The block in which a copied span begins, by its place among the spans.
+    pub fn block_of_span(&self, span: usize) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.copied.iter().any(|(at, _)| *at == span))
     }
 }
 
-fn changes(entries: &[Entry]) -> Vec<usize> {
+impl Finished {
+    pub fn joints(&self, level: Level) -> &[Joint] {
+        &self.joints[level as usize]
+    }
+}
+
+impl<'s> Block<'s> {
+    pub fn kind(self) -> Kind {
+        match self {
+            Block::Sentence(entry) => entry.kind(),
+            Block::Paragraph(passage) => passage.kind,
+        }
+    }
+
+    /// Its sentences of the draft.
+    pub fn draft(self) -> Range<usize> {
+        match self {
+            Block::Sentence(entry) => entry.draft.clone(),
+            Block::Paragraph(passage) => passage.draft.clone(),
+        }
+    }
+
+    pub fn begins_paragraph(self) -> bool {
+        match self {
+            Block::Sentence(entry) => entry.begins_paragraph,
+            Block::Paragraph(_) => true,
+        }
+    }
+
+    /// The draft's lane, each part on lines of its own.
+    pub fn draft_lane(self) -> Vec<Vec<Stretch<'s>>> {
+        match self {
+            Block::Sentence(entry) => vec![entry.draft_lane()],
+            Block::Paragraph(passage) => passage.draft_lane(),
+        }
+    }
+
+    pub fn revision_lane(self) -> Vec<Vec<Stretch<'s>>> {
+        match self {
+            Block::Sentence(entry) => vec![entry.revision_lane()],
+            Block::Paragraph(passage) => passage.revision_lane(),
+        }
+    }
+
+    /// Both in one.
+    pub fn single_lane(self) -> Vec<Vec<Stretch<'s>>> {
+        match self {
+            Block::Sentence(entry) => vec![entry.single_lane()],
+            Block::Paragraph(passage) => passage.single_lane(),
+        }
+    }
+}
+
+fn changes(blocks: &[Block]) -> Vec<usize> {
     let begins = |&at: &usize| {
-        let entry = &entries[at];
-        let goes_on = at > 0 && entries[at - 1].kind() == entry.kind() && !entry.begins_paragraph;
-        entry.kind() != Kind::Kept && !goes_on
+        let block = blocks[at];
+        let goes_on = at > 0 && blocks[at - 1].kind() == block.kind() && !block.begins_paragraph();
+        block.kind() != Kind::Kept && !goes_on
     };
-    (0..entries.len()).filter(begins).collect()
+    (0..blocks.len()).filter(begins).collect()
 }

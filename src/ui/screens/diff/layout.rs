@@ -5,9 +5,9 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
 
-use super::comparison::{Comparison, Finished, Side};
+use super::comparison::{Block, Comparison, Finished, Level, Side};
 use crate::review::Kind;
-use crate::review::lanes::{Entry, Ink, Stretch, Tone, marked};
+use crate::review::lanes::{Ink, Stretch, Tone, marked};
 use crate::ui::prose::lanes::{GUTTER, SIGN, TWO_LANES, beside, lane, signed};
 use crate::ui::prose::{Line, width};
 
@@ -39,16 +39,17 @@ pub struct Shape {
     pub is_own: bool,
     /// Signs around words: there are no colours.
     pub marks: bool,
+    pub level: Level,
 }
 
 #[derive(Debug)]
 pub struct Layout {
     pub shape: Shape,
     pub lines: Vec<Line<Tone>>,
-    /// The lines of each entry, without the empty ones between paragraphs.
+    /// The lines of each block, without the empty ones between paragraphs.
     pub spans: Vec<Range<usize>>,
-    /// What each entry is, and at which sentence of the draft it stands.
-    pub entries: Vec<(Kind, usize)>,
+    /// What each block is, and at which sentence of the draft it stands.
+    pub blocks: Vec<(Kind, usize)>,
 }
 
 /// A place in the text that stays where it is when the width or the revision changes.
@@ -105,18 +106,19 @@ impl Layout {
         let lane = shape.arrangement.lane(shape.columns);
         let mut page = Page { lane, marks: shape.marks, gap: gap(shape.arrangement, lane), lines: vec![], spans: vec![] };
         let side = side(comparison, shape.is_own);
+        let blocks = side.blocks(shape.level);
         match (shape.arrangement, &comparison.finished) {
-            (Arrangement::Three, Some(finished)) => page.three(side, finished),
-            (Arrangement::Stacked, _) => side.entries.iter().for_each(|entry| page.entry(entry, Page::stacked)),
-            _ => side.entries.iter().for_each(|entry| page.entry(entry, Page::two)),
+            (Arrangement::Three, Some(finished)) => page.three(side, finished, shape.level),
+            (Arrangement::Stacked, _) => blocks.iter().for_each(|block| page.block(*block, Page::stacked)),
+            _ => blocks.iter().for_each(|block| page.block(*block, Page::two)),
         }
-        let entries = side.entries.iter().map(|entry| (entry.kind(), entry.draft.start)).collect();
-        Layout { shape, lines: page.lines, spans: page.spans, entries }
+        let blocks = blocks.into_iter().map(|block| (block.kind(), block.draft().start)).collect();
+        Layout { shape, lines: page.lines, spans: page.spans, blocks }
     }
 
-    /// From the first line of these entries to their last.
-    pub fn lines_of(&self, entries: Range<usize>) -> Range<usize> {
-        match self.spans.get(entries) {
+    /// From the first line of these blocks to their last.
+    pub fn lines_of(&self, blocks: Range<usize>) -> Range<usize> {
+        match self.spans.get(blocks) {
             Some([first, .., last]) => first.start..last.end,
             Some([only]) => only.clone(),
             _ => 0..0,
@@ -124,8 +126,8 @@ impl Layout {
     }
 
     pub fn place_of(&self, line: usize) -> Place {
-        let entry = self.spans.partition_point(|span| span.start <= line).saturating_sub(1);
-        let sentence = self.entries.get(entry).map_or(0, |(_, sentence)| *sentence);
+        let block = self.spans.partition_point(|span| span.start <= line).saturating_sub(1);
+        let sentence = self.blocks.get(block).map_or(0, |(_, sentence)| *sentence);
         Place { sentence, below: line.saturating_sub(self.first_line(sentence)) }
     }
 
@@ -134,7 +136,7 @@ impl Layout {
     }
 
     fn first_line(&self, sentence: usize) -> usize {
-        self.spans.get(self.entries.partition_point(|(_, at)| *at < sentence)).map_or(0, |span| span.start)
+        self.spans.get(self.blocks.partition_point(|(_, at)| *at < sentence)).map_or(0, |span| span.start)
     }
 }
 
@@ -167,9 +169,9 @@ struct Page {
 }
 
 impl Page {
-    fn entry(&mut self, entry: &Entry, draw: impl Fn(&Page, &Entry) -> Vec<Line<Tone>>) {
-        self.gap(entry.begins_paragraph);
-        let lines = draw(self, entry);
+    fn block(&mut self, block: Block, draw: impl Fn(&Page, Block) -> Vec<Line<Tone>>) {
+        self.gap(block.begins_paragraph());
+        let lines = draw(self, block);
         self.spans.push(self.lines.len()..self.lines.len() + lines.len());
         self.lines.extend(lines);
     }
@@ -181,41 +183,42 @@ impl Page {
         }
     }
 
-    fn stacked(&self, entry: &Entry) -> Vec<Line<Tone>> {
-        signed(entry.kind(), self.wrapped(entry.single_lane()))
+    fn stacked(&self, block: Block) -> Vec<Line<Tone>> {
+        signed(block.kind(), self.wrapped(block.single_lane()))
     }
 
-    fn two(&self, entry: &Entry) -> Vec<Line<Tone>> {
-        let (left, right) = (self.wrapped(entry.draft_lane()), self.wrapped(entry.revision_lane()));
-        signed(entry.kind(), beside(left, self.lane, right))
+    fn two(&self, block: Block) -> Vec<Line<Tone>> {
+        let (left, right) = (self.wrapped(block.draft_lane()), self.wrapped(block.revision_lane()));
+        signed(block.kind(), beside(left, self.lane, right))
     }
 
-    fn three(&mut self, side: &Side, finished: &Finished) {
-        for joint in &finished.joints {
-            let (ours, hers) = (&side.entries[joint.first.clone()], &finished.side.entries[joint.second.clone()]);
-            self.gap(ours.first().or(hers.first()).is_some_and(|entry| entry.begins_paragraph));
+    fn three(&mut self, side: &Side, finished: &Finished, level: Level) {
+        let (of_revision, of_finished) = (side.blocks(level), finished.side.blocks(level));
+        for joint in finished.joints(level) {
+            let (ours, hers) = (&of_revision[joint.first.clone()], &of_finished[joint.second.clone()]);
+            self.gap(ours.first().or(hers.first()).is_some_and(|block| block.begins_paragraph()));
             let mut left = vec![];
-            for entry in ours {
-                let lines = self.two(entry);
+            for block in ours {
+                let lines = self.two(*block);
                 let start = self.lines.len() + left.len();
                 self.spans.push(start..start + lines.len());
                 left.extend(lines);
             }
-            let right = hers.iter().flat_map(|entry| self.third(entry)).collect();
+            let right = hers.iter().flat_map(|block| self.third(*block)).collect();
             self.lines.extend(beside(left, SIGN + 2 * self.lane + GUTTER_WIDTH, right));
         }
     }
 
     /// The writer's own lane: there, what she cut is said, since the draft's lane shows what the revision did.
-    fn third(&self, entry: &Entry) -> Vec<Line<Tone>> {
-        let stretches = match entry.kind() {
-            Kind::Cut => vec![(Ink::Faint.into(), "(cut)".into())],
-            _ => entry.revision_lane(),
+    fn third(&self, block: Block) -> Vec<Line<Tone>> {
+        let parts = match block {
+            Block::Sentence(entry) if entry.kind() == Kind::Cut => vec![vec![(Ink::Faint.into(), "(cut)".into())]],
+            block => block.revision_lane(),
         };
-        signed(entry.kind(), self.wrapped(stretches))
+        signed(block.kind(), self.wrapped(parts))
     }
 
-    fn wrapped(&self, stretches: Vec<Stretch>) -> Vec<Line<Tone>> {
-        lane(&if self.marks { marked(stretches) } else { stretches }, self.lane)
+    fn wrapped(&self, parts: Vec<Vec<Stretch>>) -> Vec<Line<Tone>> {
+        parts.into_iter().flat_map(|part| lane(&if self.marks { marked(part) } else { part }, self.lane)).collect()
     }
 }

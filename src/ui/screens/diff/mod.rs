@@ -62,7 +62,7 @@ impl Screen for Diff {
         vec![here, Context::List]
     }
 
-    fn act(&mut self, action: Action, _shared: &Shared) -> Vec<Effect> {
+    fn act(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
         let Some(reading) = &mut self.reading else { return self.drafts.act(action) };
         match action {
             Action::Leave => {
@@ -73,6 +73,14 @@ impl Screen for Diff {
             Action::NextSample if reading.step_sample(1) => return self.compare(),
             Action::PreviousSample if reading.step_sample(-1) => return self.compare(),
             Action::WritersLane => return reading.toggle_writers_lane(),
+            Action::Paragraphs => reading.toggle_level(),
+            Action::Marks => return reading.step_span(&key(shared, Action::Accept)),
+            Action::Accept => {
+                return vec![match reading.source(&key(shared, Action::Marks)) {
+                    Ok(pair) => Effect::Open(Open::Pair(pair)),
+                    Err(why) => Effect::say(why),
+                }];
+            }
             Action::NextChange => return reading.step_change(1),
             Action::PreviousChange => return reading.step_change(-1),
             action => reading.scroll(action),
@@ -133,6 +141,11 @@ impl Screen for Diff {
             None => self.drafts.view(frame, area, shared),
         }
     }
+}
+
+/// The key of an action here, for texts that name it.
+fn key(shared: &Shared, action: Action) -> String {
+    shared.keymap.key_for(Context::Diff, action).map_or_else(|| "the palette".into(), |key| key.to_string())
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use super::comparison::{Comparison, Side};
+use super::comparison::{Comparison, Level, Side};
 use super::layout::{Cache, Layout, Place, side};
 use super::tasks::Task;
+use crate::review::marks::Copied;
 use crate::ui::keys::Action;
 use crate::ui::message::{DiffSubject, Effect, Revision};
 
@@ -19,11 +20,21 @@ pub struct Reading {
     pub with_writers_lane: bool,
     /// What stands at the top.
     place: Place,
-    /// The change under the cursor.
-    pub change: Option<usize>,
+    /// Sentence by sentence, or paragraph by paragraph.
+    pub level: Level,
+    /// What is under the cursor.
+    pub cursor: Option<Cursor>,
     pub layouts: Cache,
     /// Lines of text on the screen when it was last drawn.
     pub height: Cell<usize>,
+}
+
+/// What the writer has walked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cursor {
+    Change(usize),
+    /// A copied span, by its place among those that are marked.
+    Span(usize),
 }
 
 /// What has been compared. It stays on the screen until the next comparison is there.
@@ -44,7 +55,8 @@ impl Reading {
             shown: None,
             with_writers_lane: false,
             place: Place::default(),
-            change: None,
+            level: Level::default(),
+            cursor: None,
             layouts: Cache::default(),
             height: Cell::new(1),
         }
@@ -62,7 +74,7 @@ impl Reading {
     pub fn on_compared(&mut self, generation: u64, comparison: &Comparison) {
         if generation == self.asked {
             self.shown = Some(Shown { generation, revision: self.subject.shown, comparison: comparison.clone() });
-            self.change = None;
+            self.cursor = None;
         }
     }
 
@@ -111,8 +123,57 @@ impl Reading {
             return vec![Effect::warn("there is no finished text of yours for this draft: tier-1 pairs have one")];
         }
         self.with_writers_lane = !self.with_writers_lane;
-        self.change = None;
+        self.cursor = None;
         vec![]
+    }
+
+    /// To the paragraphs and their endings, or back to the sentences.
+    pub fn toggle_level(&mut self) {
+        self.level = match self.level {
+            Level::Sentences => Level::Paragraphs,
+            Level::Paragraphs => Level::Sentences,
+        };
+        self.cursor = None;
+    }
+
+    /// What was copied into the revision that is shown, in its order.
+    fn copied(&self) -> Result<Vec<&Copied>, &'static str> {
+        let shown = self.shown.as_ref().ok_or("the texts are still being compared")?;
+        let marks = self.subject.revisions[shown.revision].marks.as_ref();
+        let marks = marks.ok_or("what was copied is marked in an arm's text, once its name is known")?;
+        let copied: Vec<&Copied> = marks.copied().collect();
+        if copied.is_empty() { Err("nothing in this text was copied from a training pair") } else { Ok(copied) }
+    }
+
+    /// To the next span that was copied, after the last to the first.
+    pub fn step_span(&mut self, key: &str) -> Vec<Effect> {
+        let copied = match self.copied() {
+            Ok(copied) => copied,
+            Err(why) => return vec![Effect::say(why)],
+        };
+        let to = match self.cursor {
+            Some(Cursor::Span(at)) => (at + 1) % copied.len(),
+            _ => 0,
+        };
+        let said = format!("{} of {}: {}; {key} opens the pair", to + 1, copied.len(), copied[to].source());
+        self.level = Level::Sentences;
+        self.cursor = Some(Cursor::Span(to));
+        if let (Some(layout), Some(shown)) = (self.layouts.last(), &self.shown)
+            && let Some(block) = shown.comparison.revision.block_of_span(to)
+        {
+            self.show(layout.lines_of(block..block + 1), &layout);
+        }
+        vec![Effect::say(said)]
+    }
+
+    /// The pair that the span under the cursor was copied from, or the only one there is.
+    pub fn source(&self, key: &str) -> Result<String, String> {
+        let copied = self.copied()?;
+        match (self.cursor, copied.as_slice()) {
+            (Some(Cursor::Span(at)), copied) if at < copied.len() => Ok(copied[at].pair.clone()),
+            (_, [only]) => Ok(only.pair.clone()),
+            _ => Err(format!("{} spans were copied: {key} goes to the first", copied.len())),
+        }
     }
 
     pub fn scroll(&mut self, action: Action) {
@@ -156,31 +217,47 @@ impl Reading {
     pub fn step_change(&mut self, by: isize) -> Vec<Effect> {
         let (Some(layout), Some(shown)) = (self.layouts.last(), &self.shown) else { return vec![] };
         let side = side(&shown.comparison, layout.shape.is_own);
-        if side.changes.is_empty() {
+        let count = side.changes(self.level).len();
+        if count == 0 {
             return vec![Effect::say("nothing was changed")];
         }
         let top = self.top(&layout);
         let seen = top..top + self.height.get();
-        let lines = |change: usize| change_lines(side, &layout, change);
-        let here = self.change.filter(|&change| change < side.changes.len() && seen.contains(&lines(change).start));
+        let lines = |change: usize| layout.lines_of(side.range(self.level, change));
+        let here = match self.cursor {
+            Some(Cursor::Change(change)) if change < count && seen.contains(&lines(change).start) => Some(change),
+            _ => None,
+        };
         let to = match here {
             Some(at) => at.checked_add_signed(by),
-            None if by > 0 => (0..side.changes.len()).find(|&change| lines(change).start >= top),
-            None => (0..side.changes.len()).rfind(|&change| lines(change).start < top),
+            None if by > 0 => (0..count).find(|&change| lines(change).start >= top),
+            None => (0..count).rfind(|&change| lines(change).start < top),
         };
-        let Some(to) = to.filter(|&to| to < side.changes.len()) else {
+        let Some(to) = to.filter(|&to| to < count) else {
             return vec![Effect::say(if by > 0 { "no change follows" } else { "this is the first change" })];
         };
         let target = lines(to);
-        self.change = Some(to);
-        if target.start < seen.start || target.end > seen.end {
-            self.set_top(target.start.saturating_sub(self.height.get() / 3), &layout);
-        }
+        self.cursor = Some(Cursor::Change(to));
+        self.show(target, &layout);
         vec![]
     }
-}
 
-/// The lines of a change.
-pub fn change_lines(side: &Side, layout: &Layout, change: usize) -> Range<usize> {
-    layout.lines_of(side.range(change))
+    /// Scrolls to these lines, where they are not seen.
+    fn show(&mut self, lines: Range<usize>, layout: &Layout) {
+        let top = self.top(layout);
+        if lines.start < top || lines.end > top + self.height.get() {
+            self.set_top(lines.start.saturating_sub(self.height.get() / 3), layout);
+        }
+    }
+
+    /// The lines of what is under the cursor.
+    pub fn cursor_lines(&self, side: &Side, layout: &Layout) -> Option<Range<usize>> {
+        match self.cursor? {
+            Cursor::Change(change) => {
+                let is_there = change < side.changes(self.level).len();
+                is_there.then(|| layout.lines_of(side.range(self.level, change)))
+            }
+            Cursor::Span(span) => side.block_of_span(span).filter(|_| self.level == Level::Sentences).map(|at| layout.lines_of(at..at + 1)),
+        }
+    }
 }

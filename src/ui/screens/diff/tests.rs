@@ -167,6 +167,41 @@ fn copied_spans_are_underlined_and_without_colours_in_signs() {
 }
 
 #[test]
+fn copied_spans_are_walked_and_their_pair_is_opened() {
+    let shared = shared(ThemeChoice::Dark);
+    let mut diff = Diff::default();
+    let effects = diff.on_open(Open::Diff(copying()), &shared);
+    settle(&mut diff, &shared, effects);
+    drawn(&diff, &shared, (90, 16));
+    let notices = act(&mut diff, &shared, Action::Marks);
+    assert_eq!(notices[0].text, "1 of 1: 11 words of the response of tier4/fence; enter opens the pair");
+    let rows = text(drawn(&diff, &shared, (90, 16)).backend().buffer());
+    assert!(rows.iter().any(|row| row.starts_with('▌') && row.contains("waited by the fence")), "{rows:#?}");
+    let effects = diff.act(Action::Accept, &shared);
+    assert!(matches!(&effects[..], [Effect::Open(Open::Pair(pair))] if pair == "tier4/fence"), "{effects:?}");
+    // A text whose arm is not known, or which copied nothing.
+    act(&mut diff, &shared, Action::NextArm);
+    assert!(act(&mut diff, &shared, Action::Marks)[0].text.contains("once its name is known"));
+    assert!(act(&mut diff, &shared, Action::Accept)[0].text.contains("once its name is known"));
+}
+
+#[test]
+fn paragraphs_and_their_endings_are_shown() {
+    let shared = shared(ThemeChoice::Mono);
+    let mut diff = opened(&shared);
+    act(&mut diff, &shared, Action::Paragraphs);
+    insta::assert_snapshot!("paragraphs_80x24", drawn(&diff, &shared, (80, 24)).backend());
+    insta::assert_snapshot!("paragraphs_120x36", drawn(&diff, &shared, (120, 36)).backend());
+    act(&mut diff, &shared, Action::NextChange);
+    let rows = text(drawn(&diff, &shared, (120, 36)).backend().buffer());
+    assert!(rows.iter().any(|row| row.starts_with('▌') && row.contains("¶ 1")), "{rows:#?}");
+    act(&mut diff, &shared, Action::WritersLane);
+    insta::assert_snapshot!("paragraphs_three_lanes_160x30", drawn(&diff, &shared, (160, 30)).backend());
+    act(&mut diff, &shared, Action::Paragraphs);
+    assert!(!text(drawn(&diff, &shared, (120, 36)).backend().buffer()).iter().any(|row| row.contains('¶')));
+}
+
+#[test]
 fn words_are_marked_by_their_style() {
     let shared = shared(ThemeChoice::Dark);
     let diff = opened(&shared);

@@ -6,8 +6,9 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line as Drawn, Span};
 use ratatui::widgets::Paragraph;
 
+use super::comparison::Level;
 use super::layout::{Arrangement, Layout, Shape, side};
-use super::reading::{Reading, Shown, change_lines};
+use super::reading::{Cursor, Reading, Shown};
 use crate::review::lanes::{Ink, Tone, sign_ink};
 use crate::review::{Kind, head};
 use crate::ui::prose::lanes::{GUTTER, SIGN};
@@ -46,11 +47,15 @@ pub fn reading(frame: &mut Frame, area: Rect, reading: &Reading, shared: &Shared
     let columns = area.width.saturating_sub(MARGIN + BAR) as usize;
     let shape = shape(columns, reading, shown, theme);
     let side = side(&shown.comparison, shape.is_own);
-    let changes = match (side.changes.len(), reading.change) {
-        (0, _) => "no change".to_owned(),
-        (1, None) => "1 change".to_owned(),
-        (all, None) => format!("{all} changes"),
-        (all, Some(at)) => format!("change {} of {all}", at + 1),
+    let (change, changes) = match reading.level {
+        Level::Sentences => ("change", "changes"),
+        Level::Paragraphs => ("paragraph changed", "paragraphs changed"),
+    };
+    let changes = match (side.changes(reading.level).len(), reading.cursor) {
+        (0, _) => format!("no {change}"),
+        (all, Some(Cursor::Change(at))) => format!("{change} {} of {all}", at + 1),
+        (1, _) => format!("1 {change}"),
+        (all, _) => format!("{all} {changes}"),
     };
     let inner = pane(frame, area, theme, &title, &changes, true);
     let head = head_lines([columns, inner.height as usize], reading, shown, shape, theme);
@@ -60,7 +65,7 @@ pub fn reading(frame: &mut Frame, area: Rect, reading: &Reading, shared: &Shared
     let layout = reading.layouts.get(shape, &shown.comparison);
     reading.height.set(body.height.max(1) as usize);
     let top = reading.top(&layout);
-    let current = reading.change.filter(|&change| change < side.changes.len()).map(|change| change_lines(side, &layout, change));
+    let current = reading.cursor_lines(side, &layout);
     let lines = layout.lines.iter().enumerate().skip(top).take(body.height as usize).map(|(at, line)| {
         let is_current = current.as_ref().is_some_and(|lines| lines.contains(&at));
         let mark = Span::styled(if is_current { "▌ " } else { "  " }, theme.accent);
@@ -86,6 +91,7 @@ fn shape(columns: usize, reading: &Reading, shown: &Shown, theme: &Theme) -> Sha
         arrangement,
         is_own: with_own && arrangement == Arrangement::Stacked,
         marks: theme.has_signs(),
+        level: reading.level,
     }
 }
 
@@ -101,9 +107,8 @@ fn head_lines([columns, height]: [usize; 2], reading: &Reading, shown: &Shown, s
     let side = side(&shown.comparison, shape.is_own);
     let mut lines = wrapped(&head::shares(side.counts), columns, theme);
     let faint = |text: String| wrapped(&[(Ink::Faint, text)], columns, theme);
-    if let Some(ending) = side.ending {
-        lines.extend(faint(head::ending(ending, side.counts)));
-    }
+    let ending = side.ending.map(|ending| head::ending(ending, side.counts));
+    lines.extend(faint(ending.into_iter().chain([head::paragraphs(&side.paragraphs)]).collect::<Vec<_>>().join(" · ")));
     let finished = shown.comparison.finished.as_ref();
     if let Some(finished) = finished.filter(|_| reading.with_writers_lane) {
         lines.extend(head::agreement(&finished.agreement).into_iter().flat_map(faint));
@@ -192,8 +197,8 @@ fn bar(frame: &mut Frame, area: Rect, layout: &Layout, top: usize, theme: &Theme
     }
     let row_of = |line: usize| (line * height / all).min(height - 1);
     let mut kinds: Vec<Option<Kind>> = vec![None; height];
-    for (entry, (kind, _)) in layout.entries.iter().enumerate().filter(|(_, (kind, _))| *kind != Kind::Kept) {
-        let lines = layout.lines_of(entry..entry + 1);
+    for (block, (kind, _)) in layout.blocks.iter().enumerate().filter(|(_, (kind, _))| *kind != Kind::Kept) {
+        let lines = layout.lines_of(block..block + 1);
         for row in &mut kinds[row_of(lines.start)..=row_of(lines.end.saturating_sub(1).max(lines.start))] {
             // A cut is what is looked for.
             *row = if *row == Some(Kind::Cut) { *row } else { Some(*kind) };
