@@ -10,7 +10,9 @@ use super::Sources;
 use crate::config::Temperature;
 use crate::pairs::{Pair, Tier};
 use crate::review::align::{Kind, align};
+use crate::review::head;
 use crate::review::marks::{self, Marks, Trained};
+use crate::review::paragraphs::paragraphs;
 use crate::review::shares::{Counts, Shares};
 use crate::review::verdict::{ArmName, Pick};
 use crate::review::words::Segment;
@@ -89,6 +91,8 @@ pub struct SamplePart {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Edit {
     pub shares: Shares,
+    /// What became of the paragraphs and their endings, in words.
+    pub paragraphs: String,
     pub rows: Vec<DiffRow>,
 }
 
@@ -325,7 +329,7 @@ impl Edit {
             });
             paragraph = Some(here);
         }
-        Edit { shares: Counts::of(&alignment).shares(), rows }
+        Edit { shares: Counts::of(&alignment).shares(), paragraphs: head::paragraphs(&paragraphs(&alignment)), rows }
     }
 }
 

@@ -117,6 +117,7 @@ fn render(name: &str, data: Value) -> Result<String> {
         environment.add_filter("whisker", whisker);
         environment.add_filter("marked", marked);
         environment.add_filter("heat", heat);
+        environment.add_filter("commands", commands);
         environment.add_filter("quoted", |text: &str| Value::from_safe_string(shown::quote_markdown(&shown::visible(text))));
         environment.add_template(HTML, include_str!("templates/report.html"))?;
         environment.add_template(MARKDOWN, include_str!("templates/report.md"))?;
@@ -149,6 +150,15 @@ fn interval(ends: Option<Vec<f64>>, digits: usize) -> String {
 fn whisker(value: Option<f64>, interval: Option<Vec<f64>>, from: f64, to: f64) -> Value {
     let interval = interval.filter(|ends| ends.len() == 2).map(|ends| (ends[0], ends[1]));
     value.map_or(Value::from(""), |value| Value::from_safe_string(chart::whisker(value, interval, from, to)))
+}
+
+/// A sentence for HTML whose commands, between backticks, are set as code.
+fn commands(text: &str) -> Value {
+    let part = |(at, part): (usize, &str)| {
+        let shown = shown::escape_html(&shown::visible(part));
+        if at % 2 == 1 { format!("<code>{shown}</code>") } else { shown }
+    };
+    Value::from_safe_string(text.split('`').enumerate().map(part).collect())
 }
 
 /// A scored text in shades of what `view` names: `base`, `tuned` or `difference`.
