@@ -9,8 +9,9 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
+use super::foot;
 use super::keys::{Action, Chord, Context, Keymap};
-use super::message::{Effect, Io, Level, Msg, Notice, Open, Tab};
+use super::message::{Effect, Io, Msg, Notice, Open, Tab};
 use super::overlay::{Answer, Overlay};
 use super::prose::visible;
 use super::screen::{Screen, Shared};
@@ -134,7 +135,7 @@ impl App {
         let [head, body, foot] = areas(area);
         self.view_head(frame, head);
         self.screens()[self.tab as usize].view(frame, body, &self.shared);
-        self.view_foot(frame, foot);
+        foot::draw(frame, foot, self.notice.as_ref(), self.shared.keymap.hints(&self.contexts()), &self.shared.theme);
         if let Some(overlay) = &self.overlay {
             overlay.view(frame, area, &self.shared.keymap, &self.shared.theme);
         }
@@ -421,32 +422,6 @@ impl App {
         }
         let root = self.shared.workspace.root();
         visible(&root.file_name().map_or_else(|| root.display().to_string(), |name| name.to_string_lossy().into_owned()))
-    }
-
-    fn view_foot(&self, frame: &mut Frame, area: Rect) {
-        let theme = &self.shared.theme;
-        if let Some(notice) = &self.notice {
-            let (sign, style) = match notice.level {
-                Level::Info => (" ", theme.text),
-                Level::Warning => ("!", theme.warning),
-                Level::Error => ("!", theme.error),
-            };
-            let text = visible(&notice.text);
-            frame.render_widget(Line::styled(format!("{sign} {text}"), style), area);
-            return;
-        }
-        let mut spans = vec![Span::raw(" ")];
-        let mut used = 1;
-        for hint in self.shared.keymap.hints(&self.contexts()) {
-            let width = hint.key.width() + 1 + hint.label.width() + 3;
-            if used + width > area.width as usize {
-                break;
-            }
-            used += width;
-            spans.push(Span::styled(hint.key, theme.accent));
-            spans.push(Span::styled(format!(" {}   ", hint.label), theme.faint));
-        }
-        frame.render_widget(Line::from(spans), area);
     }
 }
 

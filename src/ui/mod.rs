@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod editor;
+mod foot;
 pub mod keys;
 pub mod message;
 mod overlay;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::shelf::Prompt;
+use super::shelf::{Kind, Prompt};
 use super::spread::{Content, is_ordered};
 use super::{Review, key};
 use crate::config::Temperature;
@@ -96,7 +96,10 @@ impl Review {
             return vec![Effect::say(format!("there is no text to compare with the prompt yet; {key} draws samples"))];
         }
         let (title, draft, finished) = (prompt.name.clone(), prompt.text.clone(), prompt.finished.clone());
-        vec![Effect::Open(Open::Diff(DiffSubject { title, draft, revisions, shown, finished }))]
+        // Of a prompt of her own nobody knows; it may be a draft.
+        let is_topic = prompt.kind != Kind::Free && finished.is_none();
+        let note = is_topic.then(|| Effect::say("this prompt is no draft: what was cut and kept of it says little about editing"));
+        note.into_iter().chain([Effect::Open(Open::Diff(DiffSubject { title, draft, revisions, shown, finished }))]).collect()
     }
 
     pub(super) fn keep_pace(&mut self, shared: &Shared) {

@@ -16,7 +16,7 @@ mod temperatures;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
@@ -218,11 +218,11 @@ impl Screen for Review {
         vec![]
     }
 
-    fn on_show(&mut self, _shared: &Shared) -> Vec<Effect> {
-        self.read_disk()
+    fn on_show(&mut self, shared: &Shared) -> Vec<Effect> {
+        self.read_disk(shared)
     }
 
-    fn on_open(&mut self, open: Open, _shared: &Shared) -> Vec<Effect> {
+    fn on_open(&mut self, open: Open, shared: &Shared) -> Vec<Effect> {
         let Open::Review(runs) = open else { return vec![] };
         self.wanted = runs;
         self.shelf = None;
@@ -231,13 +231,13 @@ impl Screen for Review {
         self.temperature = None;
         self.across = None;
         self.heat = None;
-        self.read_disk()
+        self.read_disk(shared)
     }
 
     fn on_done(&mut self, done: &crate::ui::tasks::Done, shared: &Shared) -> Vec<Effect> {
         let crate::ui::tasks::Done::Review(done) = done else { return vec![] };
         let effects = match done {
-            Done::Read(read) => self.on_read(read),
+            Done::Read(read) => self.on_read(read, shared),
             Done::Judged { verdict, verdicts } => self.on_judged(verdict, verdicts),
             Done::Picked(verdicts) => self.on_picked(verdicts),
             Done::Scoring { ticket, ready } => self.on_score_ready(*ticket, ready),
@@ -264,7 +264,7 @@ impl Screen for Review {
                 }
             }
             // A new result: of the latest runs, another may be the latest now.
-            News::TrainingEnded if self.shelf.is_some() || self.error.is_some() => return self.read_disk(),
+            News::TrainingEnded if self.shelf.is_some() || self.error.is_some() => return self.read_disk(shared),
             News::TrainingEnded | News::Training | News::Queue | News::Scoring => {}
         }
         vec![]
@@ -357,7 +357,7 @@ impl Review {
             Action::FreePrompt => self.mode = Mode::Prompt(Box::new(TextInput::new(""))),
             Action::Marks => return self.list_marks(shared),
             Action::OpenDiff => return self.open_diff(shared),
-            Action::Reload => return self.read_disk(),
+            Action::Reload => return self.read_disk(shared),
             Action::Up | Action::Down | Action::PageUp | Action::PageDown | Action::First | Action::Last => self.motion(action, shared),
             action => return self.judge(action, shared),
         }
@@ -395,19 +395,19 @@ impl Review {
     }
 
     /// Asks for all that is on disk, once at a time.
-    fn read_disk(&mut self) -> Vec<Effect> {
+    fn read_disk(&mut self, shared: &Shared) -> Vec<Effect> {
         if self.is_reading_disk {
             self.is_stale = true;
             return vec![];
         }
         self.is_reading_disk = true;
-        vec![Effect::task(Task::Read { wanted: self.wanted.clone() })]
+        vec![Effect::task(Task::Read { wanted: self.wanted.clone(), training: training(shared).map(Path::to_owned) })]
     }
 
-    fn on_read(&mut self, read: &Result<Shelf, String>) -> Vec<Effect> {
+    fn on_read(&mut self, read: &Result<Shelf, String>, shared: &Shared) -> Vec<Effect> {
         self.is_reading_disk = false;
         if std::mem::take(&mut self.is_stale) {
-            return self.read_disk();
+            return self.read_disk(shared);
         }
         match read {
             Err(error) => {
@@ -450,6 +450,11 @@ impl Review {
             self.seen.insert(place);
         }
     }
+}
+
+/// The run that trains now.
+fn training(shared: &Shared) -> Option<&Path> {
+    shared.work.training().filter(|_| shared.work.is_training())?.run.as_deref()
 }
 
 /// The key of an action here, for texts that name it.

@@ -1,5 +1,6 @@
 //! Where the reader is: the prompt, the sample, the pane, the row.
 
+use super::shelf::{Prompt, Shelf};
 use super::spread::{At, is_ordered};
 use super::{Focus, Mode, Review, key};
 use crate::config::Temperature;
@@ -77,8 +78,8 @@ impl Review {
         }
     }
 
-    pub(super) fn walk(&mut self, by: isize, shared: &Shared) {
-        let Some((shelf, prompt)) = self.shelf.as_ref().zip(self.prompt()) else { return };
+    /// How many samples can be walked through: those that are drawn, and those that are being drawn.
+    pub(super) fn samples(&self, shelf: &Shelf, prompt: &Prompt, shared: &Shared) -> usize {
         let temperatures = match self.across {
             Some(_) => self.side_by_side(shelf, prompt),
             None => vec![self.temperature(shelf)],
@@ -88,8 +89,12 @@ impl Review {
             let drawn = prompt.samples(temperature);
             if is_ordered { drawn.max(shelf.samples) } else { drawn }
         };
-        let count = temperatures.iter().map(of).max().unwrap_or(0);
-        let last = count.saturating_sub(1);
+        temperatures.iter().map(of).max().unwrap_or(0)
+    }
+
+    pub(super) fn walk(&mut self, by: isize, shared: &Shared) {
+        let Some((shelf, prompt)) = self.shelf.as_ref().zip(self.prompt()) else { return };
+        let last = self.samples(shelf, prompt, shared).saturating_sub(1);
         self.at = match self.at {
             At::Sample(sample) => At::Sample(sample.saturating_add_signed(by).min(last)),
             At::Picks => At::Sample(0),

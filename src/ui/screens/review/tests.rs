@@ -43,7 +43,7 @@ fn prompt(id: &str, kind: Kind, long: bool) -> Prompt {
 fn text(arm: &str, sample: usize) -> Text {
     let sentence = format!("This is what {} came to in sample {sample}, and it goes on for a while.", arm.len());
     let text = vec![sentence; 9].join(" ").replacen(". ", ".\n\n", 1);
-    Text { text, ids: vec![1, 2, 3], finish: Finish::Stop, is_current: true }
+    Text { text, ids: vec![1, 2, 3], finish: Finish::Stop, step: 20, is_current: true }
 }
 
 /// Two runs; three samples of A in every arm, nothing of the rest.
@@ -53,6 +53,7 @@ fn shelf() -> Shelf {
         folder: PathBuf::from("/runs").join(model),
         name: model.to_owned(),
         step: Some(20),
+        is_training: false,
         takes_long: model == "llama",
         sampling: SAMPLING,
         trained: Default::default(),
@@ -244,6 +245,40 @@ fn samples_are_those_of_the_result() {
         [((USUAL, 0), "drawn again".into(), true)]
     );
     assert!(shelf::texts(&asked, &shelf.arms[1], &shelf.runs[0], 42, &mut vec![]).is_empty());
+}
+
+#[test]
+fn a_run_in_progress_shows_what_it_writes_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut shelf = shelf();
+    shelf.runs[0].folder = folder.path().to_owned();
+    shelf.runs[0].is_training = true;
+    let output = |arm: &str, sample, checkpoint| {
+        let drawn = protocol::Sample {
+            prompt: "A".into(),
+            arm: arm.into(),
+            sample,
+            seed: 42 + sample as u64,
+            step: Some(checkpoint),
+            ids: vec![],
+            text: format!("at {checkpoint}"),
+            finish: Finish::Stop,
+        };
+        crate::run::outputs::Output::new(&drawn, "What of A?", checkpoint, SAMPLING)
+    };
+    let steps = |texts: &shelf::Texts| texts.values().map(|text| (text.step, text.is_current)).collect::<Vec<_>>();
+    for (sample, step) in [(0, 20), (1, 20), (0, 31), (1, 31)] {
+        crate::run::outputs::append(folder.path(), &output("llama-base", sample, step)).unwrap();
+    }
+    let asked = shelf.prompts[0].clone();
+    let found = shelf::texts(&asked, &shelf.arms[0], &shelf.runs[0], 42, &mut vec![]);
+    assert_eq!(steps(&found), [(31, false); 2], "and may be asked again");
+
+    // What is drawn at a later step takes the place of all that the run wrote before; the other run's texts stay.
+    shelf.add(folder.path(), &output("llama-tuned", 0, 35));
+    let texts = &shelf.prompts[0].texts;
+    assert_eq!([0, 1, 2, 3].map(|arm| texts[arm].len()), [0, 1, 3, 3]);
+    assert_eq!(steps(&texts[1]), [(35, false)]);
 }
 
 #[test]

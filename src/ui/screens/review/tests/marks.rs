@@ -29,7 +29,7 @@ fn copying() -> Shelf {
     let trained = Arc::new(trained);
     shelf.runs.iter_mut().for_each(|run| run.trained = trained.clone());
     let text = format!("It was late. I said that {COPIED}.\n\nIn 1962 I met Harold in Lyme Regis, and we waited.");
-    shelf.prompts[0].texts[1].insert((USUAL, 0), Text { text, ids: vec![1, 2, 3], finish: Finish::Stop, is_current: true });
+    shelf.prompts[0].texts[1].insert((USUAL, 0), Text { text, ids: vec![1, 2, 3], finish: Finish::Stop, step: 20, is_current: true });
     shelf
 }
 

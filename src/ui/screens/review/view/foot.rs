@@ -1,20 +1,21 @@
 //! Below the panes: the verdict, or the rubric.
 
+use std::collections::BTreeMap;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
+use super::tally::Running;
 use super::{cut, indented};
-use crate::config::Temperature;
-use crate::review::tally::{ArmTally, tally};
 use crate::review::verdict::{ArmName, Outcome, asked};
 use crate::ui::keys::Action;
 use crate::ui::prose::{self, visible};
 use crate::ui::screen::Shared;
 use crate::ui::screens::review::shelf::{Prompt, Shelf};
 use crate::ui::screens::review::spread::{At, Spread, is_ordered};
-use crate::ui::screens::review::{Review, key};
+use crate::ui::screens::review::{Review, key, training};
 use crate::ui::theme::Theme;
 use crate::ui::widgets::pane;
 
@@ -23,8 +24,16 @@ impl Review {
         let theme = &shared.theme;
         let temperature = self.temperature(shelf);
         let is_drawing = (0..shelf.runs.len()).any(|run| is_ordered(shelf, prompt, run, temperature, &shared.work));
-        let inner = pane(frame, area, theme, "Verdict", &in_progress(shelf, shared), false);
+        let width = usize::from(area.width.saturating_sub(2));
         let progress = self.progress(shared);
+        // The verdict has a line, and what goes on beside it.
+        let room = usize::from(area.height).saturating_sub(if progress.is_empty() { 2 } else { 3 });
+        let tally = spread.verdict.map(|_| Running::of(shelf, temperature, width, room));
+        let note = match (in_progress(shelf, prompt, shared), &tally) {
+            (note, Some(tally)) if note.is_empty() => tally.note.to_owned(),
+            (note, _) => note,
+        };
+        let inner = pane(frame, area, theme, "Verdict", &note, false);
         let draft = self.place().and_then(|place| self.drafts.get(&place)).filter(|draft| !draft.is_empty());
         let key = |action| key(&shared.keymap, action);
         let mut lines: Vec<Line> = vec![];
@@ -41,7 +50,7 @@ impl Review {
                 if !draft.comment.is_empty() {
                     said.push(format!("“{}”", visible(&draft.comment)));
                 }
-                lines.push(Line::raw(said.join(" · ")));
+                lines.push(Line::raw(cut(&said.join(" · "), width)));
                 let submit = key(Action::Submit);
                 lines.push(Line::styled(
                     match draft.corrects.is_some() {
@@ -55,22 +64,25 @@ impl Review {
                 let reading = &verdict.reading;
                 let mut said = vec![in_words(&reading.outcome, |arm| spread.title_of(shelf, arm))];
                 said.push(if reading.blind { "read blind".into() } else { "names known".into() });
+                match reading.scores.values().map(BTreeMap::len).sum::<usize>() {
+                    0 => {}
+                    1 => said.push("1 score".into()),
+                    scores => said.push(format!("{scores} scores")),
+                }
                 if !reading.comment.is_empty() {
                     said.push(format!("“{}”", visible(&reading.comment)));
                 }
-                lines.push(Line::raw(said.join(" · ")));
-                let tally = self.columns.lines(&running_tally(shelf, temperature), inner.width.saturating_sub(2));
-                lines.extend(tally.iter().map(|line| Line::styled(line.clone(), theme.faint)));
+                lines.push(Line::raw(cut(&said.join(" · "), width)));
+                lines.extend(tally.into_iter().flat_map(|tally| tally.lines).map(|line| Line::styled(line, theme.faint)));
             }
             (_, None) if !spread.is_whole() && !progress.is_empty() => {}
-            (_, None) if spread.is_across => lines.push(Line::styled(
-                format!(
-                    "One arm at several temperatures, to be looked at.   {} pick   {} all arms at this temperature",
-                    key(Action::Pick),
-                    key(Action::Temperatures)
-                ),
-                theme.faint,
-            )),
+            (_, None) if spread.is_across => {
+                let (pick, back) = (key(Action::Pick), key(Action::Temperatures));
+                let text =
+                    format!("One arm at several temperatures, to be looked at: {pick} picks, {back} goes back to all arms at one of them.");
+                let said = self.columns.lines(&text, inner.width.saturating_sub(2));
+                lines.extend(said.iter().map(|line| Line::styled(line.clone(), theme.faint)));
+            }
             (_, None) if spread.panes.is_empty() => lines.push(Line::styled("Nothing to judge yet.", theme.faint)),
             (_, None) => lines.push(Line::styled(
                 format!(
@@ -185,11 +197,14 @@ impl Review {
     }
 }
 
-/// Which run is still training, where one is: its texts are of a checkpoint on the way. It names no pane.
-fn in_progress(shelf: &Shelf, shared: &Shared) -> String {
-    let training = shared.work.training().filter(|_| shared.work.is_training()).and_then(|training| training.run.as_ref());
-    let run = shelf.runs.iter().find(|run| Some(&run.folder) == training);
-    run.and_then(|run| Some(format!("{} is still training: its texts are of step {}", visible(&run.name), run.step?))).unwrap_or_default()
+/// Which run is still training, where one is: its texts are of a step on the way. It names no pane.
+fn in_progress(shelf: &Shelf, prompt: &Prompt, shared: &Shared) -> String {
+    let training = training(shared);
+    let Some(at) = shelf.runs.iter().position(|run| Some(run.folder.as_path()) == training) else { return String::new() };
+    let of_run = shelf.arms.iter().zip(&prompt.texts).filter(|(arm, _)| arm.run == at);
+    let step = of_run.flat_map(|(_, texts)| texts.values()).map(|text| text.step).max();
+    let step = step.map_or(String::new(), |step| format!(": its texts are of step {step}"));
+    format!("{} is still training{step}", visible(&shelf.runs[at].name))
 }
 
 fn in_words(outcome: &Outcome, title: impl Fn(&ArmName) -> String) -> String {
@@ -203,24 +218,4 @@ fn in_words(outcome: &Outcome, title: impl Fn(&ArmName) -> String) -> String {
         Outcome::Tie => "A tie".into(),
         Outcome::AllBad => "All bad".into(),
     }
-}
-
-/// Keeps a name and its numbers on one line.
-const NO_BREAK: &str = "\u{a0}";
-
-/// How often each arm won so far at a temperature, the most successful first.
-fn running_tally(shelf: &Shelf, temperature: Temperature) -> String {
-    let readings = shelf.verdicts.verdicts.iter().map(|verdict| &verdict.reading);
-    let readings = readings.filter(|reading| reading.is_at(temperature, shelf.temperature));
-    let tally = tally(readings.filter(|reading| reading.arms().all(|arm| shelf.arm_of(arm).is_some())), ArmName::clone);
-    let mut arms = tally.arms;
-    arms.sort_by(|a, b| b.win_rate().partial_cmp(&a.win_rate()).unwrap_or(std::cmp::Ordering::Equal));
-    let title = |arm: &ArmName| shelf.arm_of(arm).map_or_else(|| arm.to_string(), |at| shelf.arms[at].title.clone());
-    let strength = |arm: &ArmTally<ArmName>| match (arm.strength, arm.strength_interval) {
-        (Some(strength), Some((low, high))) => format!(", strength {strength:.2} ({low:.2} to {high:.2})"),
-        _ => String::new(),
-    };
-    let said = |arm: &ArmTally<ArmName>| format!("{} {} of {}{}", title(&arm.arm), arm.wins, arm.readings, strength(arm));
-    let won: Vec<String> = arms.iter().map(|arm| said(arm).replace(' ', NO_BREAK)).collect();
-    format!("Won so far at {temperature}: {}", won.join(" · "))
 }

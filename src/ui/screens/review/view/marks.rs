@@ -91,8 +91,9 @@ impl Review {
         if !ranking.places.is_empty() {
             said.push_str(if ranking.is_alike { " = …" } else { " > …" });
         }
-        let left: Vec<String> =
-            (0..spread.panes.len()).filter(|pane| !ranking.holds(*pane)).map(|pane| format!("{} {}", pane + 1, title(&pane))).collect();
+        // A hidden name is the pane's number already.
+        let numbered = |pane: usize| if spread.is_hidden { title(&pane) } else { format!("{} {}", pane + 1, title(&pane)) };
+        let left: Vec<String> = (0..spread.panes.len()).filter(|pane| !ranking.holds(*pane)).map(numbered).collect();
         let lines = vec![Line::raw(said), Line::styled(format!("Left: {}", left.join("   ")), theme.faint)];
         frame.render_widget(Paragraph::new(lines), inner);
     }

@@ -3,6 +3,7 @@
 mod foot;
 mod list;
 mod marks;
+mod tally;
 mod words;
 
 use ratatui::Frame;
@@ -74,10 +75,10 @@ impl Review {
             Kind::Free => "A prompt of your own".to_owned(),
         };
         let which = match self.at {
-            At::Sample(sample) => {
-                let drawn = prompt.samples(self.temperature(shelf));
-                format!("sample {} of {}", sample + 1, drawn.max(shelf.samples).max(sample + 1))
-            }
+            At::Sample(sample) => match self.samples(shelf, prompt, shared) {
+                0 => "no sample yet".to_owned(),
+                all => format!("sample {} of {}", sample + 1, all.max(sample + 1)),
+            },
             At::Picks => "the picked samples".to_owned(),
         };
         let blind = if spread.is_hidden { "blind" } else { "names shown" };
@@ -89,10 +90,11 @@ impl Review {
         let room = usize::from(area.width).saturating_sub(prose::width(&right) + 8);
         let inner = pane(frame, area, &shared.theme, &cut(&visible(&title), room), &right, false);
         let text = Rect { height: inner.height.min(2), ..indented(inner) };
-        let mut lines = self.columns.lines(&prompt.text, text.width).iter().take(3).cloned().collect::<Vec<_>>();
-        lines.retain(|line| !line.is_empty());
-        let is_longer = lines.len() > usize::from(text.height) || prompt.text.lines().count() > 1;
-        lines.truncate(usize::from(text.height));
+        let height = usize::from(text.height);
+        let whole = self.columns.lines(&prompt.text, text.width);
+        let mut lines: Vec<String> = whole.iter().filter(|line| !line.is_empty()).take(height + 1).cloned().collect();
+        let is_longer = lines.len() > height;
+        lines.truncate(height);
         if let Some(last) = lines.last_mut().filter(|_| is_longer) {
             *last = format!("{} …", cut(last, usize::from(text.width).saturating_sub(2)));
         }
@@ -107,7 +109,8 @@ impl Review {
         let is_focused = is_current && self.focus == Focus::Panes;
         let others = if areas.is_single { 4 * spread.panes.len() } else { 0 };
         let marks = self.marks_of(spread, shown);
-        let note = pane_note(shown, marks.as_deref(), usize::from(area.width).saturating_sub(prose::width(&shown.title) + 10 + others));
+        let title = self.title(shown, spread, is_current);
+        let note = pane_note(shown, marks.as_deref(), usize::from(area.width).saturating_sub(prose::width(&title) + 7 + others));
         let inner = match areas.is_single && spread.panes.len() > 1 {
             true => {
                 let inner = pane(frame, area, theme, "", &note, is_focused);
@@ -117,7 +120,7 @@ impl Review {
                 frame.render_widget(tabs, Rect { x: area.x, width: width.min(area.width), height: 1, ..area });
                 inner
             }
-            false => pane(frame, area, theme, &self.title(shown, spread, is_current), &note, is_focused),
+            false => pane(frame, area, theme, &title, &note, is_focused),
         };
         let text = indented(inner);
         let words = match &shown.content {
@@ -189,10 +192,10 @@ fn pane_note(shown: &Pane, marks: Option<&Marks>, room: usize) -> String {
     }
     match &shown.content {
         Content::Whole(text) => {
+            said.extend(marks.into_iter().flat_map(Marks::counts));
             if text.finish == Finish::Length {
                 said.push("not ended".into());
             }
-            said.extend(marks.into_iter().flat_map(Marks::counts));
             said.push(format!("{} words", text.text.split_whitespace().count()));
         }
         Content::Written(_) => said.push("being written".into()),
