@@ -6,6 +6,8 @@ use ratatui::layout::{Constraint, Layout, Rect};
 const WIDEST_TEXT: u16 = 102;
 /// From this width on, all panes stand side by side.
 const WIDE: u16 = 160;
+/// From this height on the verdict has a line more.
+const HIGH: u16 = 40;
 /// Below this one pane is seen at a time; below the next one, the list or the pane.
 const NARROW: u16 = 100;
 const TINY: u16 = 64;
@@ -59,7 +61,14 @@ impl Areas {
             // The panes keep the better part.
             (Some(lines), _) => lines.min((area.height / 3).max(7)),
             (None, true) => 2,
-            (None, false) => 4,
+            // Room for the tally with its intervals and strengths.
+            (None, false) => {
+                if area.height >= HIGH {
+                    5
+                } else {
+                    4
+                }
+            }
         };
         let head = if is_low { 2 } else { 4 };
         let [head, body, foot] = Layout::vertical([Constraint::Length(head), Constraint::Fill(1), Constraint::Length(foot)]).areas(texts);
