@@ -180,7 +180,7 @@ fn printed(args: &Args, wanted: &Wanted, scores: &Scores) -> Result<String> {
             left_out: scores.left_out,
             means,
         };
-        return Ok(json::line(&line)?);
+        return json::line(&line);
     }
     let Some(means) = means else { return Ok(format!("{}: no token\n", wanted.name)) };
     let difference = means.difference();

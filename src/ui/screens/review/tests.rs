@@ -104,6 +104,11 @@ fn drawn(review: &Review, shared: &Shared, width: u16, height: u16) -> Terminal<
     terminal
 }
 
+fn text_of(terminal: &Terminal<TestBackend>) -> String {
+    let buffer = terminal.backend().buffer();
+    (0..buffer.area.height).map(|y| (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>() + "\n").collect()
+}
+
 fn titles(review: &Review, shared: &Shared) -> Vec<String> {
     review.spread(shared).unwrap().panes.into_iter().map(|pane| pane.title).collect()
 }
@@ -142,6 +147,16 @@ fn it_looks_right_at_every_size() {
     let effects = review.act(Action::Submit, &shared);
     recorded(&mut review, &shared, effects);
     insta::assert_snapshot!("revealed_120x36", drawn(&review, &shared, 120, 34).backend());
+    insta::assert_snapshot!("revealed_200x60", drawn(&review, &shared, 200, 58).backend());
+    // However narrow, each arm's wins are told.
+    for (width, height) in [(80, 22), (120, 34), (160, 43), (200, 58)] {
+        let text = text_of(&drawn(&review, &shared, width, height));
+        let (_, tally) = text.split_once("Won so far at 0.8: ").unwrap();
+        ["llama-base", "llama-tuned", "gpt2-base", "gpt2-tuned"]
+            .iter()
+            .for_each(|arm| assert!(tally.contains(arm), "{arm} at {width}: {text}"));
+        assert_eq!(tally.contains("strength"), width >= 160, "{width}: {text}");
+    }
     act(&mut review, &shared, &[Action::PreviousPane, Action::Down]);
     insta::assert_snapshot!("no_samples_80x24", drawn(&review, &shared, 80, 22).backend());
     let none = Shelf { runs: vec![], arms: vec![], prompts: vec![], ..shelf() };

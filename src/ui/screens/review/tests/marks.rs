@@ -40,11 +40,6 @@ fn read(review: &mut Review, shared: &Shared) {
     review.pane = review.spread(shared).unwrap().panes.iter().position(|pane| pane.arm == 1).unwrap();
 }
 
-fn text_of(terminal: &Terminal<TestBackend>) -> String {
-    let buffer = terminal.backend().buffer();
-    (0..buffer.area.height).map(|y| (0..buffer.area.width).map(|x| buffer[(x, y)].symbol()).collect::<String>() + "\n").collect()
-}
-
 fn said(effects: &[Effect]) -> String {
     let text = |effect: &Effect| if let Effect::Notify(notice) = effect { notice.text.clone() } else { String::new() };
     effects.iter().map(text).collect()

@@ -62,10 +62,10 @@ fn said(shelf: &Shelf, arm: &ArmTally<ArmName>, detail: Detail) -> String {
     }
     let mut said = format!("{title} {} of {}", arm.wins, arm.readings);
     if let Some((low, high)) = arm.win_interval().filter(|_| detail != Detail::Wins) {
-        said += &format!(" ({:.0} to {:.0} %)", 100.0 * low, 100.0 * high);
+        said += &format!(" ({:.0}–{:.0} %)", 100.0 * low, 100.0 * high);
     }
     if let (Detail::All, Some(strength), Some((low, high))) = (detail, arm.strength, arm.strength_interval) {
-        said += &format!(", strength {strength:.2} ({low:.2} to {high:.2})");
+        said += &format!(", strength {strength:.2} ({low:.2}–{high:.2})");
     }
     said
 }
