@@ -215,22 +215,30 @@ template <int G, int M, int WARPS, int AHEAD> __device__ void few_rows(const Pro
         }
         return;
     }
+    // Two columns at once: a reader knows them by their bits.
+    auto write_h = [&](uint32_t i, float low, float high) {
+        const uint32_t column = first + i % (16 * M), row = i / (16 * M);
+        if (column >= n || row >= p.rows) return;
+        const __nv_bfloat162 two = row < p.tuned_from ? __floats2bfloat162_rn(0.0f, 0.0f) : __floats2bfloat162_rn(low, high);
+        const uint32_t bits = *reinterpret_cast<const uint32_t *>(&two);
+        asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(p.h + size_t(row) * p.k2 + column), "r"(bits) : "memory");
+    };
     constexpr uint32_t COUNT = 16 * M * 8 * G;
+    if (p.shares == 1) {
+        for (uint32_t i = 2 * threadIdx.x; i < COUNT; i += 2 * THREADS)
+            write_h(i, total(i % (16 * M), i / (16 * M)), total(i % (16 * M) + 1, i / (16 * M)));
+        return;
+    }
     float *partials = p.partials + size_t(part) * p.shares * COUNT;
     for (uint32_t i = threadIdx.x; i < COUNT; i += THREADS) partials[blockIdx.x % p.shares * COUNT + i] = total(i % (16 * M), i / (16 * M));
     if (!last_to_come(p.tickets + part, p.shares)) return;
     for (uint32_t i = 2 * threadIdx.x; i < COUNT; i += 2 * THREADS) {
-        const uint32_t column = first + i % (16 * M), row = i / (16 * M);
         float low = 0.0f, high = 0.0f;
         for (uint32_t k = 0; k < p.shares; k++) {
             const float2 sums = __ldcg(reinterpret_cast<const float2 *>(partials + k * COUNT + i));
             low += sums.x, high += sums.y;
         }
-        if (column >= n || row >= p.rows) continue;
-        // Both at once: a reader knows them by their bits.
-        const __nv_bfloat162 two = row < p.tuned_from ? __floats2bfloat162_rn(0.0f, 0.0f) : __floats2bfloat162_rn(low, high);
-        const uint32_t bits = *reinterpret_cast<const uint32_t *>(&two);
-        asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(p.h + size_t(row) * p.k2 + column), "r"(bits) : "memory");
+        write_h(i, low, high);
     }
 }
 

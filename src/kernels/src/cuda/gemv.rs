@@ -13,6 +13,12 @@ const AT_ONCE: usize = 16;
 /// rows, nor on the card.
 const FEW_TILES: usize = 132;
 
+/// From what depth on blocks share the making of an adapter's h: where they do they must meet, in the L2 cache. It decides how sums are
+/// split too.
+const SHARED_DEPTH: usize = 2048;
+/// Blocks that do so at most.
+const SHARES: usize = 16;
+
 /// What is done to the sums and the bias.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Then {
@@ -47,8 +53,8 @@ impl Scratch {
     /// For adapters of up to `width` columns.
     pub fn new(width: usize, device: &Device) -> Result<Self> {
         let parts = width.div_ceil(16);
-        // Of each part: 16 or 32 columns of up to 16 rows, in up to 16 shares.
-        Ok(Scratch { partials: empty(parts * 16 * 512, DType::F32, device)?, tickets: Tensor::zeros(parts, DType::U32, device)? })
+        // Of each part: 16 or 32 columns of up to 16 rows.
+        Ok(Scratch { partials: empty(parts * SHARES * 512, DType::F32, device)?, tickets: Tensor::zeros(parts, DType::U32, device)? })
     }
 }
 
@@ -127,7 +133,7 @@ impl<'a> Product<'a> {
         let few = n.div_ceil(step) <= FEW_TILES;
         // Wide tiles pay where there are many rows, and enough tiles for every multiprocessor.
         let tiles = if rows > 8 && n / step >= 384 { 2 } else { 1 };
-        let shares = (k / 512).clamp(1, 16);
+        let shares = if k < SHARED_DEPTH { 1 } else { (k / 512).min(SHARES) };
         let parts = match self.adapter {
             None => 0,
             Some(adapter) => adapter.a.dim(0)?.div_ceil(16 * tiles) * shares,
