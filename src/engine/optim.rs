@@ -63,27 +63,15 @@ impl AdamW {
     /// # Errors
     /// If the gradients are not finite: nothing is changed then.
     pub fn step(&mut self, model: &mut Model, learning_rate: f64, clip: f64) -> Result<StepReport> {
-        let grad_norm = self.grad_norm(model)?;
-        if !grad_norm.is_finite() {
-            bail!("the gradient is not finite ({grad_norm}); a lower learning_rate or a longer warm-up may help");
-        }
-        let grad_scale = if clip > 0.0 { (clip / (grad_norm + 1e-6)).min(1.0) } else { 1.0 };
-        self.steps += 1;
-        let step = adamw::Step {
-            learning_rate,
-            weight_decay: self.config.weight_decay,
-            betas: self.config.betas,
-            eps: self.config.eps,
-            t: self.steps,
-            grad_scale,
-        };
         #[cfg(feature = "cuda")]
         if let Some(batch) = self.cuda_batch(model)? {
-            batch.update(&step)?;
+            let grad_norm = batch.sum_of_squares()?.sqrt();
+            batch.update(&self.next(grad_norm, learning_rate, clip)?)?;
             drop(batch);
-            model.params.clear_grads();
-            return Ok(StepReport { grad_norm });
+            return Ok(self.done(model, grad_norm));
         }
+        let grad_norm = self.grad_norm(model)?;
+        let step = self.next(grad_norm, learning_rate, clip)?;
         for (&id, moments) in &mut self.moments {
             let param = model.params.get(id);
             let (Some(gradient), Some(master)) = (param.gradient().transpose()?, &param.master) else { continue };
@@ -94,8 +82,28 @@ impl AdamW {
                 model.params.set_master(id, master)?;
             }
         }
+        Ok(self.done(model, grad_norm))
+    }
+
+    /// The next step, for gradients of this norm.
+    fn next(&self, grad_norm: f64, learning_rate: f64, clip: f64) -> Result<adamw::Step> {
+        if !grad_norm.is_finite() {
+            bail!("the gradient is not finite ({grad_norm}); a lower learning_rate or a longer warm-up may help");
+        }
+        Ok(adamw::Step {
+            learning_rate,
+            weight_decay: self.config.weight_decay,
+            betas: self.config.betas,
+            eps: self.config.eps,
+            t: self.steps + 1,
+            grad_scale: if clip > 0.0 { (clip / (grad_norm + 1e-6)).min(1.0) } else { 1.0 },
+        })
+    }
+
+    fn done(&mut self, model: &mut Model, grad_norm: f64) -> StepReport {
+        self.steps += 1;
         model.params.clear_grads();
-        Ok(StepReport { grad_norm })
+        StepReport { grad_norm }
     }
 
     /// All parameters with a gradient, for the kernels that take them in one launch; `None` where those do not apply.
@@ -116,10 +124,6 @@ impl AdamW {
     }
 
     fn grad_norm(&self, model: &Model) -> Result<f64> {
-        #[cfg(feature = "cuda")]
-        if let Some(batch) = self.cuda_batch(model)? {
-            return Ok(batch.sum_of_squares()?.sqrt());
-        }
         let mut sum = 0.0;
         for &id in self.moments.keys() {
             let Some(gradient) = model.params.get(id).gradient().transpose()? else { continue };
