@@ -20,7 +20,7 @@ pub use ids::{duplicate, fresh_id};
 pub use lint::{Budget, Finding, Rule, findings_of, lint, over_budget};
 pub use load::{LoadedPair, from_yaml, load, open, open_all};
 pub use opening::{opening, splits};
-pub use pair::{Pair, Split, Status, Tier};
+pub use pair::{Pair, Split, Status, Tier, of_draft, plain};
 pub use problem::{Level, Problem};
 pub use save::{Conflict, Fingerprint, SaveError, Undo, discard, file_of, move_to_tier, remove, rename, save};
 pub use spare::spare_journal;

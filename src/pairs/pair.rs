@@ -99,3 +99,14 @@ impl Split {
         }
     }
 }
+
+/// The tier-1 pair whose rough draft a text is, as [`plain`] texts.
+pub fn of_draft<'p>(pairs: &'p [Pair], text: &str) -> Option<&'p Pair> {
+    let text = plain(text);
+    pairs.iter().find(|pair| pair.tier == Tier::Draft && !text.is_empty() && plain(&pair.prompt) == text)
+}
+
+/// A text without what may change on its way through a file: the ends' white space, the style of its line ends.
+pub fn plain(text: &str) -> String {
+    text.replace("\r\n", "\n").trim().to_owned()
+}

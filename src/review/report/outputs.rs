@@ -8,7 +8,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::Sources;
 use crate::config::Temperature;
-use crate::pairs::{Pair, Tier};
+use crate::pairs::{self, Pair, plain};
 use crate::review::align::{Kind, align};
 use crate::review::head;
 use crate::review::marks::{self, Marks, Trained};
@@ -191,15 +191,9 @@ impl Texts {
     }
 }
 
-/// As texts are compared: the program's own clean form of a prompt.
-pub(super) fn plain(text: &str) -> String {
-    text.replace("\r\n", "\n").trim().to_owned()
-}
-
 /// The tier-1 pair whose draft this prompt is.
 pub(super) fn draft_of<'s>(sources: &Sources<'s>, prompt: &str) -> Option<&'s Pair> {
-    let prompt = plain(prompt);
-    sources.pairs.iter().find(|pair| pair.tier == Tier::Draft && !prompt.is_empty() && plain(&pair.prompt) == prompt)
+    pairs::of_draft(sources.pairs, prompt)
 }
 
 pub(super) fn is_tuned(arm: &ArmName) -> bool {

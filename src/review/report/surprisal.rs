@@ -3,9 +3,8 @@
 use serde::Serialize;
 
 use super::Sources;
-use super::outputs::plain;
 use super::setup::RunPart;
-use crate::pairs::Pair;
+use crate::pairs::{Pair, plain};
 use crate::review::surprisal::{Means, cells, means};
 use crate::run::folder::Run;
 use crate::run::scores::{self, Scores};

@@ -141,7 +141,7 @@ impl Shelf {
             shelf.add_run(workspace, run, &settings, &pairs, training)?;
         }
         shelf.title_arms();
-        shelf.add_prompts(workspace, &runs);
+        shelf.add_prompts(workspace, &runs, &pairs);
         for prompt in &mut shelf.prompts {
             prompt.texts = shelf.arms.iter().map(|arm| texts(prompt, arm, &shelf.runs[arm.run], shelf.seed, &mut shelf.problems)).collect();
         }
@@ -241,7 +241,7 @@ impl Shelf {
         }
     }
 
-    fn add_prompts(&mut self, workspace: &Workspace, runs: &[Run]) {
+    fn add_prompts(&mut self, workspace: &Workspace, runs: &[Run], pairs: &[pairs::Pair]) {
         match workspace.canaries() {
             Err(error) => self.problems.push(error.to_string()),
             Ok(canaries) => self.prompts.extend(canaries.into_iter().map(|canary| Prompt {
@@ -270,7 +270,7 @@ impl Shelf {
                 if self.prompts.iter().all(|prompt| prompt.id != id)
                     && let Some(text) = asked_in(&run.folder, &id)
                 {
-                    self.prompts.push(Prompt { id, ..Prompt::free(&text) });
+                    self.prompts.push(Prompt { id, ..Prompt::free(&text).known_from(pairs) });
                 }
             }
         }
@@ -291,6 +291,13 @@ impl Prompt {
             response: None,
             texts: vec![],
         }
+    }
+
+    /// With what the writer made of it, where it is the draft of one of her pairs.
+    pub fn known_from(self, pairs: &[pairs::Pair]) -> Prompt {
+        let Some(pair) = pairs::of_draft(pairs, &self.text) else { return self };
+        let finished = Some(pair.response.clone());
+        Prompt { about: format!("the draft of {}", pair.id), long: true, response: finished.clone(), finished, ..self }
     }
 
     fn of_pair(pair: pairs::Pair) -> Prompt {

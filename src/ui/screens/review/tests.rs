@@ -263,6 +263,17 @@ fn samples_are_those_of_the_result() {
 }
 
 #[test]
+fn a_prompt_that_is_a_draft_of_hers_has_her_finished_text() {
+    let (pairs, _) = crate::pairs::load(&shared().workspace.pairs());
+    let draft = pairs.iter().find(|pair| pair.tier == crate::pairs::Tier::Draft).unwrap();
+    let known = Prompt::free(draft.prompt.trim_end()).known_from(&pairs);
+    assert_eq!((known.about, known.long), (format!("the draft of {}", draft.id), true));
+    assert_eq!((known.finished.as_ref(), known.response.as_ref()), (Some(&draft.response), Some(&draft.response)));
+    let other = Prompt::free("What of clocks?").known_from(&pairs);
+    assert_eq!((other.about.as_str(), other.long, other.finished), ("", false, None));
+}
+
+#[test]
 fn a_run_in_progress_shows_what_it_writes_now() {
     let folder = tempfile::tempdir().unwrap();
     let mut shelf = shelf();

@@ -17,7 +17,7 @@ use crate::ui::theme::Theme;
 use crate::ui::widgets::{pane, window};
 
 /// Of the source and what it is, before the words themselves.
-const SOURCE: usize = 46;
+const SOURCE: usize = 64;
 
 impl Review {
     pub(super) fn draw_marked(&self, frame: &mut Frame, area: Rect, number: usize, text: &str, marks: &Marks, theme: &Theme) {

@@ -72,7 +72,8 @@ impl Review {
         let title = match prompt.kind {
             Kind::Canary => format!("{} · {}", prompt.name, prompt.about),
             Kind::HeldOut => format!("{} · {}", prompt.name, prompt.about),
-            Kind::Free => "A prompt of your own".to_owned(),
+            Kind::Free if prompt.about.is_empty() => "A prompt of your own".to_owned(),
+            Kind::Free => format!("A prompt of your own · {}", prompt.about),
         };
         let which = match self.at {
             At::Sample(sample) => match self.samples(shelf, prompt, shared) {
@@ -201,8 +202,16 @@ fn pane_note(shown: &Pane, marks: Option<&Marks>, room: usize) -> String {
         Content::Written(_) => said.push("being written".into()),
         Content::Missing => {}
     }
-    while !said.is_empty() && prose::width(&said.join(" · ")) > room {
-        said.pop();
+    while prose::width(&said.join(" · ")) > room {
+        match said.pop() {
+            // Rather half a word on what was copied than none.
+            Some(last) if said.is_empty() && last.ends_with(" words copied") => {
+                let short = last.replace(" words", "");
+                return if prose::width(&short) <= room { short } else { String::new() };
+            }
+            Some(_) => {}
+            None => break,
+        }
     }
     said.join(" · ")
 }
