@@ -216,6 +216,7 @@ pub(super) struct TensorMap {
 // SAFETY: 128 bytes of plain data, which is what a kernel's `const __grid_constant__ TensorMap` takes.
 unsafe impl DeviceRepr for TensorMap {}
 
+#[cfg(hopper)]
 impl TensorMap {
     /// A bf16 matrix, of which the copy engine takes 64 x 64 elements at a time, into 128-byte swizzled rows.
     pub fn new(t: &Tensor) -> Result<Self> {
