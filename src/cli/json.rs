@@ -7,6 +7,8 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
+use crate::review::hidden::is_hidden;
+
 /// The value as one line, with its line feed.
 pub fn line(value: &impl Serialize) -> Result<String> {
     let mut bytes = vec![];
@@ -30,11 +32,9 @@ impl Formatter for Escaping {
     }
 }
 
-/// Controls, and characters that turn the direction of writing, break lines or are not seen.
+/// What a reader is shown a mark for, and joiners: here they are on their own.
 fn acts(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-        || matches!(c, '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+    is_hidden(c, "") || matches!(c, '\u{200c}' | '\u{200d}')
 }
 
 #[cfg(test)]

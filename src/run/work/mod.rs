@@ -382,4 +382,4 @@ fn as_result(outcome: Outcome, error: Option<String>) -> Result<(), String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -289,8 +289,8 @@ fn scored(arm: Arm, step: Option<usize>, tokens: usize) -> Event {
     Event::Scored(Scored { arm, step, logprobs: vec![-1.0; tokens - 1], rivals: vec![rival; tokens - 1] })
 }
 
-/// A request for the text "Late." after "Why?".
-fn score_order(run: &str, ticket: u64) -> (Order, usize) {
+/// An order to score "Late." after "Why?", with a screen's ticket.
+pub(crate) fn to_score(run: &str, ticket: u64) -> ScoreOrder {
     let root = tempfile::tempdir().unwrap();
     let manifest = crate::run::manifest::Manifest {
         name: run.into(),
@@ -314,8 +314,14 @@ fn score_order(run: &str, ticket: u64) -> (Order, usize) {
     let checkpoint = crate::run::checkpoint::Checkpoint { step: 1, path: run.folder.join("checkpoints/step-000001") };
     let subject = crate::run::scoring::Subject::Text("Late.".into());
     let request = crate::run::scoring::Scorer::new(root.path(), &run, checkpoint).unwrap().request("A", "Why?", &subject).unwrap();
-    let tokens = request.score(0).ids.len();
-    (ScoreOrder { ticket, request }.into(), tokens)
+    ScoreOrder { ticket, request }
+}
+
+/// The same, and how many tokens it has with its prompt.
+fn score_order(run: &str, ticket: u64) -> (Order, usize) {
+    let order = to_score(run, ticket);
+    let tokens = order.request.score(0).ids.len();
+    (order.into(), tokens)
 }
 
 fn told(out: &Outcomes) -> Vec<(Ticket, Result<Option<usize>, String>)> {

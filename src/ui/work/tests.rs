@@ -7,6 +7,7 @@ use super::*;
 use crate::config::parse;
 use crate::run::log::Log;
 use crate::run::protocol::{Arm, Ended, Eval, Event, Outcome, Text};
+use crate::run::work::tests::to_score;
 use crate::ui::tasks::{Desk as AnyDesk, Done as AnyDone, Task as AnyTask};
 
 fn train_order(name: &str) -> TrainOrder {
@@ -175,41 +176,12 @@ fn a_worker_that_died_is_told_from_one_that_had_nothing_to_do() {
     assert!(!work.is_training());
 }
 
-/// An order to score "Late." after "Why?", with a screen's ticket.
-fn score_order(ticket: u64) -> ScoreOrder {
-    let workspace = crate::config::Workspace::open(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
-    let order = train_order("a");
-    let manifest = crate::run::manifest::Manifest {
-        name: "a".into(),
-        created: String::new(),
-        version: String::new(),
-        device: String::new(),
-        model: crate::run::manifest::Model {
-            name: "pocket:llama".into(),
-            revision: "main".into(),
-            commit: None,
-            tuning: crate::hub::Tuning::Unknown,
-        },
-        adapter_init: None,
-        config: order.config,
-        seed: 1,
-        only_pairs: None,
-        templates: workspace.templates().unwrap(),
-        data: crate::run::manifest::Data { hash: String::new(), train: vec![], validation: vec![] },
-    };
-    let run = crate::run::Run { folder: "runs/a".into(), manifest };
-    let checkpoint = crate::run::checkpoint::Checkpoint { step: 1, path: run.folder.join("checkpoints/step-000001") };
-    let subject = crate::run::scoring::Subject::Text("Late.".into());
-    let scorer = crate::run::scoring::Scorer::new(workspace.root(), &run, checkpoint).unwrap();
-    ScoreOrder { ticket, request: scorer.request("A", "Why?", &subject).unwrap() }
-}
-
 #[test]
 fn scores_come_to_whoever_ordered_them() {
     let mut work = Work::default();
     let failed = |ticket: Ticket| Report::Scored { ticket, text: Err("no room".into()) };
     let unscored = |ticket: u64, why: &str| News::Scored { ticket, text: Err(why.into()) };
-    let out = work.order(score_order(7).into());
+    let out = work.order(to_score("runs/a", 7).into());
     assert_eq!(out.news, [News::Scoring]);
     assert!(work.scores(7) && !work.scores(8));
     // Another viewer's, with the ticket that this screen chose: it is none of ours.
@@ -221,22 +193,22 @@ fn scores_come_to_whoever_ordered_them() {
     work.on_report(state(State { scoring: scoring(12), ..State::default() }));
     assert!(work.scores(7));
     // An order is the same after it went through the socket.
-    let order = Order::from(score_order(7));
+    let order = Order::from(to_score("runs/a", 7));
     assert_eq!(serde_json::from_str::<Order>(&serde_json::to_string(&order).unwrap()).unwrap(), order);
     assert_eq!(work.on_report(failed(12)).news, [unscored(7, "no room")]);
     assert!(work.on_report(failed(12)).news.is_empty());
     assert_eq!(work.on_report(state(State::default())).news, [News::Scoring]);
 
     // What does not come is told.
-    work.order(score_order(8).into());
+    work.order(to_score("runs/a", 8).into());
     assert_eq!(work.on_report(Report::Accepted { ticket: 0 }).news, [unscored(8, "the worker did not take the order"), News::Scoring]);
-    work.order(score_order(9).into());
+    work.order(to_score("runs/a", 9).into());
     work.on_report(Report::Accepted { ticket: 13 });
-    work.order(score_order(10).into());
+    work.order(to_score("runs/a", 10).into());
     let out = work.on_gone(None);
     let why = "the worker has ended before the text was scored";
     assert_eq!(out.news[..2], [unscored(9, why), unscored(10, why)]);
-    work.order(score_order(11).into());
+    work.order(to_score("runs/a", 11).into());
     assert!(work.on_refused("no socket").news.contains(&unscored(11, "no socket")));
     assert!(work.scoring().is_none());
 }
