@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::align::{Alignment, Kind};
 use super::head::sentences;
 use super::lanes::{Ink, Stretch};
-use super::paragraphs::{Ending, ParagraphRow, paragraphs};
+use super::paragraphs::{Ending, ParagraphRow};
 use super::text::ParagraphKind;
 use super::words::Segment;
 
@@ -25,18 +25,16 @@ pub struct Passage {
     sharpened: Vec<(Ink, String)>,
 }
 
-/// The paragraphs in the order of [`paragraphs`].
-pub fn passages(alignment: &Alignment) -> Vec<Passage> {
+/// The paragraphs of an alignment, `rows`, in their order.
+pub fn passages(alignment: &Alignment, rows: &[ParagraphRow]) -> Vec<Passage> {
     let writer = Writer { alignment, draft_rows: alignment.draft_rows(), revision_rows: alignment.revision_rows() };
     let mut next = 0;
-    paragraphs(alignment)
-        .iter()
-        .map(|row| {
-            let passage = writer.passage(row, next);
-            next = passage.draft.end;
-            passage
-        })
-        .collect()
+    let passage = |row: &ParagraphRow| {
+        let passage = writer.passage(row, next);
+        next = passage.draft.end;
+        passage
+    };
+    rows.iter().map(passage).collect()
 }
 
 impl Passage {
@@ -178,6 +176,7 @@ fn inked(segment: Segment) -> (Ink, String) {
 #[cfg(test)]
 mod tests {
     use super::super::lanes::{marked, sign};
+    use super::super::paragraphs::paragraphs;
     use super::*;
     use crate::review::align;
 
@@ -188,7 +187,7 @@ mod tests {
             format!("{}{}", sign(passage.kind), lane.join(" | "))
         };
         let alignment = align(draft, revision);
-        let passages = passages(&alignment);
+        let passages = passages(&alignment, &paragraphs(&alignment));
         let sentences: Vec<usize> = passages.iter().flat_map(|passage| passage.draft.clone()).collect();
         assert_eq!(sentences, (0..alignment.draft.sentences.len()).collect::<Vec<_>>(), "each sentence of the draft, in its order");
         passages.iter().map(of).collect()

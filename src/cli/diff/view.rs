@@ -4,11 +4,11 @@ use crate::review::lanes::{Ink, Stretch, Tone, entries, marked};
 use crate::review::marks::Marks;
 use crate::review::outline::passages;
 use crate::review::paragraphs::{paragraphs, piece_ending};
-use crate::review::{Agreement, Alignment, Counts, Kind, head};
+use crate::review::{Agreement, Alignment, Counts, Kind, ParagraphRow, head};
 use crate::ui::prose::lanes::{GUTTER, SIGN, TWO_LANES, beside, lane, signed};
 use crate::ui::prose::{Line, width, wrap};
 
-fn head(alignment: &Alignment, agreement: Option<&Agreement>, names: [&str; 2]) -> Vec<String> {
+fn head(alignment: &Alignment, rows: &[ParagraphRow], agreement: Option<&Agreement>, names: [&str; 2]) -> Vec<String> {
     let counts = Counts::of(alignment);
     let mut lines = vec![
         format!("draft: {} ({})", names[0], head::sentences(counts.draft)),
@@ -16,7 +16,7 @@ fn head(alignment: &Alignment, agreement: Option<&Agreement>, names: [&str; 2]) 
         head::shares(counts).into_iter().map(|(_, text)| text).collect(),
     ];
     lines.extend(piece_ending(alignment).map(|ending| head::ending(ending, counts)));
-    lines.push(head::paragraphs(&paragraphs(alignment)));
+    lines.push(head::paragraphs(rows));
     lines.extend(agreement.into_iter().flat_map(head::agreement));
     lines
 }
@@ -45,7 +45,8 @@ impl Page {
         names: [&str; 2],
         by_paragraphs: bool,
     ) -> String {
-        let mut above = head(alignment, agreement, names);
+        let rows = paragraphs(alignment);
+        let mut above = head(alignment, &rows, agreement, names);
         above.extend(copied.into_iter().flat_map(head::copied));
         for text in above {
             for line in wrap(&[(Ink::Plain.into(), &text)], self.columns) {
@@ -53,7 +54,7 @@ impl Page {
             }
         }
         if by_paragraphs {
-            for passage in passages(alignment) {
+            for passage in passages(alignment, &rows) {
                 self.line(&Line::new());
                 self.block(passage.kind, || passage.single_lane(), || [passage.draft_lane(), passage.revision_lane()]);
             }

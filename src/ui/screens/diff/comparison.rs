@@ -72,11 +72,12 @@ impl Comparison {
 
 impl Side {
     fn of(alignment: &Alignment, copied: &[Range<usize>]) -> Side {
+        let paragraphs = paragraphs(alignment);
         let mut side = Side {
             entries: entries(alignment, copied),
-            passages: passages(alignment),
+            passages: passages(alignment, &paragraphs),
             counts: Counts::of(alignment),
-            paragraphs: paragraphs(alignment),
+            paragraphs,
             ending: piece_ending(alignment),
             changes: Default::default(),
         };
@@ -85,9 +86,13 @@ impl Side {
     }
 
     pub fn blocks(&self, level: Level) -> Vec<Block<'_>> {
+        (0..).map_while(|at| self.block(level, at)).collect()
+    }
+
+    fn block(&self, level: Level, at: usize) -> Option<Block<'_>> {
         match level {
-            Level::Sentences => self.entries.iter().map(Block::Sentence).collect(),
-            Level::Paragraphs => self.passages.iter().map(Block::Paragraph).collect(),
+            Level::Sentences => self.entries.get(at).map(Block::Sentence),
+            Level::Paragraphs => self.passages.get(at).map(Block::Paragraph),
         }
     }
 
@@ -98,11 +103,11 @@ impl Side {
 
     /// The blocks of a change.
     pub fn range(&self, level: Level, change: usize) -> Range<usize> {
-        let (blocks, changes) = (self.blocks(level), self.changes(level));
-        let first = changes[change];
-        let kind = blocks[first].kind();
-        let next = changes.get(change + 1).copied().unwrap_or(blocks.len());
-        let count = blocks[first..next].iter().take_while(|block| block.kind() == kind).count();
+        let changes = self.changes(level);
+        let (first, next) = (changes[change], changes.get(change + 1).copied().unwrap_or(usize::MAX));
+        let kind = |at: usize| self.block(level, at).map(Block::kind);
+        let of_first = kind(first);
+        let count = (first..next).take_while(|&at| kind(at) == of_first).count();
         first..first + count
     }
 
