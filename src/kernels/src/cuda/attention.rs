@@ -87,7 +87,7 @@ pub fn backward(dout: &Tensor, qkv: &Tensor, out: &Tensor, lse: &Tensor, lengths
 }
 
 /// Adds up the parts (2, N, KV group, D) of each key and value head into their columns of dqkv (N, stride).
-pub(super) fn shares(parts: &Tensor, dqkv: &Tensor, heads: Heads) -> Result<()> {
+fn shares(parts: &Tensor, dqkv: &Tensor, heads: Heads) -> Result<()> {
     let ((_, n, width), d) = (parts.dims3()?, heads.size);
     let group = width / (heads.kv * d);
     let sizes = [n, heads.stride(), heads.query, heads.kv, group, d].map(Arg::from);

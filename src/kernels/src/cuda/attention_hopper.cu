@@ -253,17 +253,53 @@ template <int D> struct BackwardKV {
     static constexpr uint32_t K = 0, V = OWN, Q = 2 * OWN, DY = Q + STAGES * SIZE, FIGURE = DY + STAGES * SIZE, BARRIERS = FIGURE + STAGES * FIGURES;
 };
 
-// A block adds up `together` query heads of one key head. Where that is not the whole group, each part goes to `parts`
-// (2, N, H / together, D) in f32.
+// Adds up dk and dv over the CLUSTER blocks of a cluster, which hold the same 128 keys of other query heads. The thread's sums are
+// pieces of four of 8 columns, those of dk before those of dv; each block gets its share of them from all, at the start of its
+// shared memory as (CLUSTER, SHARE, 256), adds in the order of the ranks and writes its columns.
+template <int D, int CLUSTER>
+__device__ __forceinline__ void meet(const float (&dk)[D / 2], const float (&dv)[D / 2], bf16 *to_k, bf16 *to_v, size_t stride, float scale, int count) {
+    constexpr int SHARE = 2 * D / 8 / CLUSTER, COMPUTING = 2 * GROUP;
+    static_assert(2 * D / 8 * COMPUTING * sizeof(float4) <= BackwardKV<D>::FIGURE, "the pieces fit where the tiles were");
+    extern __shared__ __align__(1024) uint8_t memory[];
+    const int thread = threadIdx.x - GROUP, lane = thread % 32, row = thread / 32 * 16 + lane / 4, own = cluster_rank();
+    float4 *pieces = reinterpret_cast<float4 *>(memory) + thread;
+    cluster_meet(); // nobody reads the tiles any more
+#pragma unroll
+    for (int n = 0; n < SHARE; n++)
+#pragma unroll
+        for (int rank = 0; rank < CLUSTER; rank++) {
+            const int piece = rank * SHARE + n;
+            const float *c = piece < D / 8 ? dk + 4 * piece : dv + 4 * (piece - D / 8);
+            store_at(shared_address(pieces + (own * SHARE + n) * COMPUTING), rank, make_float4(c[0], c[1], c[2], c[3]));
+        }
+    cluster_meet();
+    const int first = own * SHARE % (D / 8);
+    const bool keys = own * SHARE < D / 8; // a share is all of dk or all of dv
+    const float factor = keys ? scale : 1.0f;
+    bf16 *to = (keys ? to_k : to_v) + row * stride + first * 8 + lane % 4 * 2;
+#pragma unroll
+    for (int n = 0; n < SHARE; n++) {
+        float4 sum = pieces[n * COMPUTING];
+#pragma unroll
+        for (int rank = 1; rank < CLUSTER; rank++) {
+            float4 more = pieces[(rank * SHARE + n) * COMPUTING];
+            sum = make_float4(sum.x + more.x, sum.y + more.y, sum.z + more.z, sum.w + more.w);
+        }
+        if (row < count) *reinterpret_cast<uint32_t *>(to + n * 8) = pack(sum.x * factor, sum.y * factor);
+        if (row + 8 < count) *reinterpret_cast<uint32_t *>(to + 8 * stride + n * 8) = pack(sum.z * factor, sum.w * factor);
+    }
+}
+
+// A block adds up `together` query heads of one key head. Where that is not the whole group, its cluster has the others.
 template <int D>
-__device__ void backward_kv(const TensorMap *qkv, const TensorMap *dout, const float2 *figures, bf16 *dqkv, float *parts, const Tile *tiles, uint32_t stride,
-                            uint32_t heads, uint32_t kv, float scale, uint32_t padded, uint32_t tokens, uint32_t together) {
+__device__ void backward_kv(const TensorMap *qkv, const TensorMap *dout, const float2 *figures, bf16 *dqkv, const Tile *tiles, uint32_t stride, uint32_t heads,
+                            uint32_t kv, float scale, uint32_t padded, uint32_t together) {
     using L = BackwardKV<D>;
     extern __shared__ __align__(1024) uint8_t memory[];
     const uint32_t base = shared_address(memory), own_full = base + L::BARRIERS;
     auto full = [&](int stage) { return own_full + 8 + stage * 16; };
     auto empty = [&](int stage) { return own_full + 16 + stage * 16; };
-    const int part = blockIdx.x, head = part * together, shared_head = heads + head / (heads / kv);
+    const int head = blockIdx.x * together, shared_head = heads + head / (heads / kv);
     const Tile tile = tiles[blockIdx.y];
     const int rows = tile.length - tile.start, blocks = (rows + L::QUERIES - 1) / L::QUERIES, steps = blocks * together;
     if (threadIdx.x == 0) {
@@ -350,24 +386,13 @@ __device__ void backward_kv(const TensorMap *qkv, const TensorMap *dout, const f
         }
         if (thread == 0) barrier_arrive(empty(stage));
     }
-    const size_t token = tile.first + tile.start + group * 64;
-    const int count = rows - group * 64;
-    if (together == heads / kv) {
-        store<D>(dqkv + token * stride + shared_head * D, stride, dk, scale, scale, count);
-        store<D>(dqkv + token * stride + (shared_head + kv) * D, stride, dv, 1.0f, 1.0f, count);
-        return;
-    }
-    const size_t width = size_t(heads / together) * D;
-    float *to = parts + token * width + part * D, *to_v = to + tokens * width;
-#pragma unroll
-    for (int n = 0; n < D / 8; n++)
-#pragma unroll
-        for (int half = 0; half < 2; half++) {
-            if (row + half * 8 >= count) continue;
-            size_t at = (row + half * 8) * width + n * 8 + lane % 4 * 2;
-            *reinterpret_cast<float2 *>(to + at) = make_float2(dk[4 * n + 2 * half] * scale, dk[4 * n + 2 * half + 1] * scale);
-            *reinterpret_cast<float2 *>(to_v + at) = make_float2(dv[4 * n + 2 * half], dv[4 * n + 2 * half + 1]);
-        }
+    bf16 *to_k = dqkv + size_t(tile.first + tile.start) * stride + shared_head * D, *to_v = to_k + kv * D;
+    const uint32_t cluster = cluster_size();
+    if (cluster == 2) return meet<D, 2>(dk, dv, to_k, to_v, stride, scale, rows);
+    if (cluster == 4) return meet<D, 4>(dk, dv, to_k, to_v, stride, scale, rows);
+    if (cluster == 8) return meet<D, 8>(dk, dv, to_k, to_v, stride, scale, rows);
+    store<D>(to_k + group * 64 * stride, stride, dk, scale, scale, rows - group * 64);
+    store<D>(to_v + group * 64 * stride, stride, dv, 1.0f, 1.0f, rows - group * 64);
 }
 
 #define MAP const __grid_constant__ TensorMap
@@ -386,9 +411,9 @@ __device__ void backward_kv(const TensorMap *qkv, const TensorMap *dout, const f
         backward_q<D>(&qkv, &dout, figures, dqkv, tiles, stride, heads, kv, scale, padded);                                       \
     }                                                                                                                             \
     extern "C" __global__ void __launch_bounds__(THREADS, 1)                                                                      \
-        hopper_backward_kv_##D(MAP qkv, MAP dout, const float2 *figures, bf16 *dqkv, float *parts, const Tile *tiles, uint32_t stride, \
-                               uint32_t heads, uint32_t kv, float scale, uint32_t padded, uint32_t tokens, uint32_t together) {   \
-        backward_kv<D>(&qkv, &dout, figures, dqkv, parts, tiles, stride, heads, kv, scale, padded, tokens, together);             \
+        hopper_backward_kv_##D(MAP qkv, MAP dout, const float2 *figures, bf16 *dqkv, const Tile *tiles, uint32_t stride, uint32_t heads, \
+                               uint32_t kv, float scale, uint32_t padded, uint32_t together) {                                    \
+        backward_kv<D>(&qkv, &dout, figures, dqkv, tiles, stride, heads, kv, scale, padded, together);                            \
     }
 KERNELS(64)
 KERNELS(128)

@@ -6,8 +6,8 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use candle_core::cuda::{DeviceId, WrapErr};
 use candle_core::{DType, Device, Result, Tensor, bail};
 
-use super::attention::{Cost, shares, tiles};
-use super::launch::{Arg, Grid, Image, TensorMap, address, empty, image, launch, launch_with_maps, optional, rows};
+use super::attention::{Cost, tiles};
+use super::launch::{Arg, Grid, Image, TensorMap, address, empty, image, launch, launch_clusters, launch_with_maps, rows};
 use crate::attention::Heads;
 
 const IMAGE: Image = image!("attention_hopper");
@@ -17,8 +17,10 @@ const ROWS: usize = 128;
 const PANEL: usize = 64;
 /// A group of warps that copies and two that compute.
 const THREADS: usize = 384;
-/// Blocks that fill a card's 132 multiprocessors twice: with fewer, query heads that share keys are given to several blocks.
-const ENOUGH_BLOCKS: usize = 264;
+/// Of an H100 or H200; each runs one block at a time.
+const MULTIPROCESSORS: usize = 132;
+/// Blocks of a cluster, which meet in shared memory: as many as every card allows.
+const MOST_TOGETHER: usize = 8;
 
 /// Whether the card is of compute capability 9.0, the only one that has these instructions.
 pub(super) fn applies(qkv: &Tensor) -> Result<bool> {
@@ -56,7 +58,7 @@ pub(super) fn backward(
     lengths: &[usize],
     heads: Heads,
 ) -> Result<()> {
-    let (n, d, device) = (qkv.dim(0)?, heads.size, qkv.device());
+    let (d, device) = (heads.size, qkv.device());
     let padded: usize = lengths.iter().map(|length| length.next_multiple_of(PANEL)).sum();
     let figures = empty((heads.query, padded, 2), DType::F32, device)?;
     let (panels, count) = tiles(lengths, PANEL, Cost::OfQueries, device)?;
@@ -73,19 +75,30 @@ pub(super) fn backward(
     let grid = Grid { blocks: (heads.query, count), threads: THREADS, shared: (2 * ROWS + stages * 2 * PANEL) * d * 2 + 128 };
     let args = [&[address(&figures)?, address(dqkv)?, address(&by_queries)?][..], &shape].concat();
     let maps = || -> Result<_> { Ok([TensorMap::new(qkv)?, TensorMap::new(dout)?]) };
-    // SAFETY: the tiles cover the n rows; the columns of q are written.
+    // SAFETY: the tiles cover all rows; the columns of q are written.
     unsafe { launch_with_maps(device, &IMAGE, &format!("hopper_backward_q_{d}"), grid, &maps()?, &args)? };
 
     let (by_keys, count) = tiles(lengths, ROWS, Cost::OfKeys, device)?;
-    let group = heads.query / heads.kv;
-    let together = if heads.kv * count >= ENOUGH_BLOCKS { group } else { 1 };
-    let blocks = heads.query / together;
-    let parts = if together < group { Some(empty((2, n, blocks * d), DType::F32, device)?) } else { None };
+    let cluster = cluster(lengths, heads);
+    let together = heads.query / heads.kv / cluster;
     let shared = (2 * ROWS + 3 * 2 * PANEL) * d * 2 + 3 * PANEL * 8 + 128;
-    let grid = Grid { blocks: (blocks, count), threads: THREADS, shared };
-    let places = [address(&figures)?, address(dqkv)?, optional(parts.as_ref())?, address(&by_keys)?];
-    let args = [&places[..], &shape, &[n.into(), together.into()]].concat();
-    // SAFETY: as above; the columns of k and v are written, or all of `parts`.
-    unsafe { launch_with_maps(device, &IMAGE, &format!("hopper_backward_kv_{d}"), grid, &maps()?, &args)? };
-    parts.map_or(Ok(()), |parts| shares(&parts, dqkv, heads))
+    let grid = Grid { blocks: (heads.kv * cluster, count), threads: THREADS, shared };
+    let args = [&[address(&figures)?, address(dqkv)?, address(&by_keys)?][..], &shape, &[together.into()]].concat();
+    // SAFETY: as above; the columns of k and v are written.
+    unsafe { launch_clusters(device, &IMAGE, &format!("hopper_backward_kv_{d}"), grid, cluster, &maps()?, &args) }
+}
+
+/// How many blocks share the query heads of a key head. More of them need more time in all, since each fills its pipeline and adds
+/// its sums to the others'; so they are as few as will do for no block to have more than its multiprocessor's share of the work.
+fn cluster(lengths: &[usize], heads: Heads) -> usize {
+    let group = heads.query / heads.kv;
+    // Panels of queries that tiles of keys meet, as every query head has them.
+    let panels = |length: usize| (0..length).step_by(ROWS).map(|start| (length - start).div_ceil(PANEL)).sum::<usize>();
+    let all = heads.query * lengths.iter().copied().map(panels).sum::<usize>();
+    let most = group * lengths.iter().map(|length| length.div_ceil(PANEL)).max().unwrap_or(0);
+    let mut cluster = 1;
+    while cluster < MOST_TOGETHER && group % (2 * cluster) == 0 && most / cluster > all / MULTIPROCESSORS {
+        cluster *= 2;
+    }
+    cluster
 }

@@ -280,23 +280,67 @@ pub(super) unsafe fn launch_with_maps(
     Ok(())
 }
 
+/// The same with blocks that lie next to each other running as clusters of `cluster`, at most 8.
+///
+/// # Safety
+/// As for [`launch`].
+#[cfg(hopper)]
+pub(super) unsafe fn launch_clusters(
+    device: &Device,
+    image: &Image,
+    name: &str,
+    grid: Grid,
+    cluster: usize,
+    maps: &[TensorMap],
+    args: &[Arg],
+) -> Result<()> {
+    let Device::Cuda(device) = device else { bail!("expected a CUDA device") };
+    let attribute = sys::CUlaunchAttribute {
+        id: sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION,
+        pad: [0; 4],
+        value: sys::CUlaunchAttributeValue {
+            clusterDim: sys::CUlaunchAttributeValue_union__bindgen_ty_1 { x: cluster as u32, y: 1, z: 1 },
+        },
+    };
+    // SAFETY: promised by the caller.
+    unsafe { launch_with(device, image, name, grid, maps, args, &mut [attribute]) }
+}
+
 /// Launches a kernel that may start before the one before it has ended, where the card can (capability 9.0): see decode.cuh.
 ///
 /// # Safety
 /// As for [`launch`]; and what the kernel reads or writes before it waits must not be written by the kernels before it in its step.
 pub(super) unsafe fn launch_early(device: &Device, image: &Image, name: &str, grid: Grid, args: &[Arg]) -> Result<()> {
     let Device::Cuda(device) = device else { bail!("expected a CUDA device") };
-    let function = function(device, image, name, grid.shared)?;
-    let stream = device.cuda_stream();
-    let context = stream.context();
-    context.bind_to_thread().w()?;
-    let early = context.compute_capability().w()?.0 >= 9;
-    let mut places: Vec<*mut std::ffi::c_void> = args.iter().map(|arg| (&raw const arg.0).cast_mut().cast()).collect();
-    let mut attribute = sys::CUlaunchAttribute {
+    let early = device.cuda_stream().context().compute_capability().w()?.0 >= 9;
+    let mut attribute = [sys::CUlaunchAttribute {
         id: sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
         pad: [0; 4],
         value: sys::CUlaunchAttributeValue { programmaticStreamSerializationAllowed: 1 },
-    };
+    }];
+    // SAFETY: promised by the caller.
+    unsafe { launch_with(device, image, name, grid, &[], args, &mut attribute[..usize::from(early)]) }
+}
+
+/// Launches with attributes, which cudarc's own launches do not take.
+///
+/// # Safety
+/// As for [`launch`].
+unsafe fn launch_with(
+    device: &CudaDevice,
+    image: &Image,
+    name: &str,
+    grid: Grid,
+    maps: &[TensorMap],
+    args: &[Arg],
+    attributes: &mut [sys::CUlaunchAttribute],
+) -> Result<()> {
+    let function = function(device, image, name, grid.shared)?;
+    let stream = device.cuda_stream();
+    stream.context().bind_to_thread().w()?;
+    let maps = maps.iter().map(|map| std::ptr::from_ref(map).cast_mut().cast::<std::ffi::c_void>());
+    let args = args.iter().map(|arg| std::ptr::from_ref(&arg.0).cast_mut().cast::<std::ffi::c_void>());
+    let mut places: Vec<_> = maps.chain(args).collect();
     let config = sys::CUlaunchConfig {
         gridDimX: grid.blocks.0 as u32,
         gridDimY: grid.blocks.1 as u32,
@@ -306,9 +350,9 @@ pub(super) unsafe fn launch_early(device: &Device, image: &Image, name: &str, gr
         blockDimZ: 1,
         sharedMemBytes: grid.shared as u32,
         hStream: stream.cu_stream(),
-        attrs: &raw mut attribute,
-        numAttrs: u32::from(early),
+        numAttrs: attributes.len() as u32,
+        attrs: attributes.as_mut_ptr(),
     };
-    // SAFETY: promised by the caller; `config`, `attribute` and the arguments, which are only read, outlive the call.
+    // SAFETY: promised by the caller; `config`, the attributes and the arguments, which are only read, outlive the call.
     unsafe { sys::cuLaunchKernelEx(&raw const config, function.cu_function(), places.as_mut_ptr(), std::ptr::null_mut()) }.result().w()
 }
