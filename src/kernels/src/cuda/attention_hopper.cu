@@ -98,7 +98,7 @@ __device__ void forward(const TensorMap *qkv, bf16 *out, float *lse, const Tile 
             for (int n = 0; n < L::KEYS / 8; n++) most = fmaxf(most, fmaxf(p[4 * n + 2 * half], p[4 * n + 2 * half + 1]));
             most = fmaxf(most, __shfl_xor_sync(0xffffffff, most, 1));
             most = fmaxf(most, __shfl_xor_sync(0xffffffff, most, 2));
-            float shrink = exp2f((top[half] - most) * factor), shift = most * factor;
+            float shrink = exp2_fast((top[half] - most) * factor), shift = most * factor;
             top[half] = most;
             sum[half] *= shrink;
 #pragma unroll
@@ -107,7 +107,7 @@ __device__ void forward(const TensorMap *qkv, bf16 *out, float *lse, const Tile 
             for (int n = 0; n < L::KEYS / 8; n++)
 #pragma unroll
                 for (int i = 4 * n + 2 * half; i < 4 * n + 2 * half + 2; i++) {
-                    p[i] = exp2f(p[i] * factor - shift);
+                    p[i] = exp2_fast(p[i] * factor - shift);
                     sum[half] += p[i];
                 }
         }
@@ -223,9 +223,11 @@ __device__ void backward_q(const TensorMap *qkv, const TensorMap *dout, const fl
             wait<1>();
             settle(p);
 #pragma unroll
-            for (int i = 0; i < L::KEYS / 2; i++) {
-                p[i] = exp2f(p[i] * factor - figure[i / 2 % 2].x);
-                if (first + 63 > 0 && first + i / 4 * 8 + lane % 4 * 2 + i % 2 > row - group * 64 + i / 2 % 2 * 8) p[i] = 0.0f;
+            for (int i = 0; i < L::KEYS / 2; i++) p[i] = exp2_fast(p[i] * factor - figure[i / 2 % 2].x);
+            if (first + 63 > 0) { // the diagonal
+#pragma unroll
+                for (int i = 0; i < L::KEYS / 2; i++)
+                    if (first + i / 4 * 8 + lane % 4 * 2 + i % 2 > row - group * 64 + i / 2 % 2 * 8) p[i] = 0.0f;
             }
             wait<0>();
             settle(ds);
@@ -353,7 +355,7 @@ __device__ void backward_kv(const TensorMap *qkv, const TensorMap *dout, const f
 #pragma unroll
                 for (int i = 0; i < 4; i++) {
                     float &e = p[4 * n + i];
-                    e = exp2f(e * factor - (i % 2 ? two.z : two.x));
+                    e = exp2_fast(e * factor - (i % 2 ? two.z : two.x));
                     if (first < 64 && first + n * 8 + lane % 4 * 2 + i % 2 < row + i / 2 * 8) e = 0.0f;
                 }
             }

@@ -19,6 +19,13 @@ __device__ __forceinline__ uint32_t pack(float low, float high) {
     return *reinterpret_cast<uint32_t *>(&both);
 }
 
+// 2^x by the unit for it alone; exp2f adds steps for results below 2^-126, which are 0 here.
+__device__ __forceinline__ float exp2_fast(float x) {
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
 // Barriers: `count` arrivals and all announced bytes end a phase; phases alternate between 0 and 1.
 __device__ __forceinline__ void barrier_init(uint32_t barrier, uint32_t count) {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(count) : "memory");
