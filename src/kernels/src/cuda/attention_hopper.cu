@@ -135,24 +135,26 @@ __device__ void forward(const TensorMap *qkv, bf16 *out, float *lse, const Tile 
     store<D>(out + size_t(tile.first + tile.start + group * 64) * width + head * D, width, o, 1.0f / sum[0], 1.0f / sum[1], rows - group * 64);
 }
 
-// figures (H, padded): a warp a query and head of each 64-row tile.
+// figures (H, padded): D / 8 lanes a query and head of each 64-row tile. Rows of `out` may begin at any 8 bytes.
 template <int D>
 __device__ void figures(const bf16 *dout, const bf16 *out, const float *lse, float2 *to, const Tile *tiles, uint32_t count, uint32_t heads, uint32_t padded,
                         uint32_t dout_width, uint32_t out_width) {
-    constexpr int V = D / 32;
-    uint32_t item = FIRST / 32, lane = threadIdx.x % 32;
-    if (item >= count * 64 * heads) return;
+    constexpr int LANES = D / 8;
+    uint32_t item = FIRST / LANES, lane = threadIdx.x % LANES;
+    if (item >= count * 64 * heads) return; // whole warps
     const Tile tile = tiles[item / (64 * heads)];
     uint32_t row = item / heads % 64, head = item % heads;
-    float2 figure = {INFINITY, 0.0f};
+    float shift = INFINITY, sum = 0.0f;
     if (tile.start + row < tile.length) {
-        size_t token = tile.first + tile.start + row, at = head * D + lane * V;
-        auto a = Lanes<bf16, V>::load(dout + token * dout_width + at), b = Lanes<bf16, V>::load(out + token * out_width + at);
-        float sum = 0.0f;
-        for (int k = 0; k < V; k++) sum += a.v[k] * b.v[k];
-        figure = {lse[token * heads + head] * LOG2E, warp_sum(sum)};
+        size_t token = tile.first + tile.start + row, at = head * D + lane * 8;
+        auto a = Lanes<bf16, 8>::load(dout + token * dout_width + at);
+        auto b = Lanes<bf16, 4>::load(out + token * out_width + at), c = Lanes<bf16, 4>::load(out + token * out_width + at + 4);
+        for (int k = 0; k < 4; k++) sum += a.v[k] * b.v[k] + a.v[k + 4] * c.v[k];
+        shift = lse[token * heads + head] * LOG2E;
     }
-    if (lane == 0) to[size_t(head) * padded + tile.figures + tile.start + row] = figure;
+#pragma unroll
+    for (int offset = LANES / 2; offset > 0; offset /= 2) sum += __shfl_xor_sync(0xffffffff, sum, offset);
+    if (lane == 0) to[size_t(head) * padded + tile.figures + tile.start + row] = make_float2(shift, sum);
 }
 
 template <int D> struct BackwardQ {

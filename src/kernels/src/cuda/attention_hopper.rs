@@ -66,8 +66,8 @@ pub(super) fn backward(
     let places = [dout_at, out_at, address(lse)?, address(&figures)?, address(&panels)?];
     let sizes = [count, heads.query, padded, dout_width, out_width].map(Arg::from);
     let args = [&places[..], &sizes].concat();
-    // SAFETY: a warp for each row of each panel and head; rows that are not there are written, not read.
-    unsafe { launch(device, &IMAGE, &format!("hopper_figures_{d}"), Grid::over(count * PANEL * heads.query * 32), &args)? };
+    // SAFETY: d / 8 threads for each row of each panel and head; rows that are not there are written, not read.
+    unsafe { launch(device, &IMAGE, &format!("hopper_figures_{d}"), Grid::over(count * PANEL * heads.query * d / 8), &args)? };
 
     let shape: [Arg; 5] = [heads.stride().into(), heads.query.into(), heads.kv.into(), heads.scale.into(), padded.into()];
     let (by_queries, count) = tiles(lengths, ROWS, Cost::OfQueries, device)?;
