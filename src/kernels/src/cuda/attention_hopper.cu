@@ -40,15 +40,19 @@ __device__ void forward(const TensorMap *qkv, bf16 *out, float *lse, const Tile 
     using L = Forward<D>;
     extern __shared__ __align__(1024) uint8_t memory[];
     const uint32_t base = shared_address(memory), own_full = base + L::BARRIERS;
-    auto k_full = [&](int stage) { return own_full + 8 + stage * 24; };
-    auto v_full = [&](int stage) { return own_full + 16 + stage * 24; };
-    auto empty = [&](int stage) { return own_full + 24 + stage * 24; };
+    auto k_full = [&](int stage) { return own_full + 8 + stage * 32; };
+    auto v_full = [&](int stage) { return own_full + 16 + stage * 32; };
+    auto k_empty = [&](int stage) { return own_full + 24 + stage * 32; };
+    auto v_empty = [&](int stage) { return own_full + 32 + stage * 32; };
     const int head = blockIdx.x;
     const Tile tile = tiles[blockIdx.y];
     const int blocks = (min(tile.start + 128, tile.length) + L::KEYS - 1) / L::KEYS;
     if (threadIdx.x == 0) {
         barrier_init(own_full, 1);
-        for (int stage = 0; stage < L::STAGES; stage++) barrier_init(k_full(stage), 1), barrier_init(v_full(stage), 1), barrier_init(empty(stage), 2);
+        for (int stage = 0; stage < L::STAGES; stage++) {
+            barrier_init(k_full(stage), 1), barrier_init(k_empty(stage), 2);
+            barrier_init(v_full(stage), 1), barrier_init(v_empty(stage), 2);
+        }
         barriers_ready();
     }
     __syncthreads();
@@ -60,9 +64,10 @@ __device__ void forward(const TensorMap *qkv, bf16 *out, float *lse, const Tile 
             copy_tile<128, D>(base, qkv, head * D, tile.first + tile.start, own_full);
             for (int block = 0; block < blocks; block++) {
                 int stage = block % L::STAGES;
-                if (block >= L::STAGES) barrier_wait(empty(stage), (block / L::STAGES - 1) % 2);
+                if (block >= L::STAGES) barrier_wait(k_empty(stage), (block / L::STAGES - 1) % 2);
                 barrier_expect(k_full(stage), L::SIZE);
                 copy_tile<L::KEYS, D>(base + L::K + stage * L::SIZE, qkv, shared_head * D, tile.first + block * L::KEYS, k_full(stage));
+                if (block >= L::STAGES) barrier_wait(v_empty(stage), (block / L::STAGES - 1) % 2);
                 barrier_expect(v_full(stage), L::SIZE);
                 copy_tile<L::KEYS, D>(base + L::V + stage * L::SIZE, qkv, (shared_head + kv) * D, tile.first + block * L::KEYS, v_full(stage));
             }
@@ -72,19 +77,21 @@ __device__ void forward(const TensorMap *qkv, bf16 *out, float *lse, const Tile 
     take_registers<240>();
     const int group = threadIdx.x / GROUP - 1, thread = threadIdx.x % GROUP, lane = thread % 32, row = group * 64 + thread / 32 * 16 + lane / 4;
     const float factor = scale * LOG2E;
-    float o[D / 2] = {}, top[2] = {-INFINITY, -INFINITY}, sum[2] = {};
-    barrier_wait(own_full, 0);
-    for (int block = 0; block < blocks; block++) {
-        const int stage = block % L::STAGES, phase = block / L::STAGES % 2;
-        const uint32_t keys = base + L::K + stage * L::SIZE, values = base + L::V + stage * L::SIZE;
-        float p[L::KEYS / 2];
-        barrier_wait(k_full(stage), phase);
+    float o[D / 2] = {}, p[L::KEYS / 2], top[2] = {-INFINITY, -INFINITY}, sum[2] = {}, shrink[2];
+    uint32_t a[L::KEYS / 16][4];
+    auto scores = [&](int block) { // starts p = q k^T
+        const int stage = block % L::STAGES;
+        barrier_wait(k_full(stage), block / L::STAGES % 2);
+        settle(p);
         begin();
 #pragma unroll
-        for (int d = 0; d < D; d += 16) multiply(p, by_rows<128>(base, group * 64, d), by_rows<L::KEYS>(keys, 0, d), d != 0);
+        for (int d = 0; d < D; d += 16)
+            multiply(p, by_rows<128>(base, group * 64, d), by_rows<L::KEYS>(base + L::K + stage * L::SIZE, 0, d), d != 0);
         commit();
-        wait<0>();
+    };
+    auto weights = [&](int block) { // p to its exponentials, by which `shrink` older sums are now smaller
         settle(p);
+        if (thread == 0) barrier_arrive(k_empty(block % L::STAGES));
         if (block + 1 == blocks) { // the diagonal
             int first = block * L::KEYS - tile.start;
 #pragma unroll
@@ -98,11 +105,10 @@ __device__ void forward(const TensorMap *qkv, bf16 *out, float *lse, const Tile 
             for (int n = 0; n < L::KEYS / 8; n++) most = fmaxf(most, fmaxf(p[4 * n + 2 * half], p[4 * n + 2 * half + 1]));
             most = fmaxf(most, __shfl_xor_sync(0xffffffff, most, 1));
             most = fmaxf(most, __shfl_xor_sync(0xffffffff, most, 2));
-            float shrink = exp2_fast((top[half] - most) * factor), shift = most * factor;
+            float shift = most * factor;
+            shrink[half] = exp2_fast((top[half] - most) * factor);
             top[half] = most;
-            sum[half] *= shrink;
-#pragma unroll
-            for (int n = 0; n < D / 8; n++) o[4 * n + 2 * half] *= shrink, o[4 * n + 2 * half + 1] *= shrink;
+            sum[half] *= shrink[half];
 #pragma unroll
             for (int n = 0; n < L::KEYS / 8; n++)
 #pragma unroll
@@ -111,19 +117,39 @@ __device__ void forward(const TensorMap *qkv, bf16 *out, float *lse, const Tile 
                     sum[half] += p[i];
                 }
         }
-        uint32_t a[L::KEYS / 16][4];
-#pragma unroll
-        for (int j = 0; j < L::KEYS / 16; j++) as_left(a[j], p, j);
-        barrier_wait(v_full(stage), phase);
+    };
+    auto values = [&](int block) { // starts o += p v
+        const int stage = block % L::STAGES;
+        barrier_wait(v_full(stage), block / L::STAGES % 2);
         settle(o);
         begin();
 #pragma unroll
-        for (int j = 0; j < L::KEYS / 16; j++) multiply(o, a[j], by_columns<L::KEYS>(values, j * 16), true);
+        for (int j = 0; j < L::KEYS / 16; j++) multiply(o, a[j], by_columns<L::KEYS>(base + L::V + stage * L::SIZE, j * 16), true);
         commit();
+    };
+    barrier_wait(own_full, 0);
+    scores(0);
+    wait<0>();
+    weights(0);
+#pragma unroll
+    for (int j = 0; j < L::KEYS / 16; j++) as_left(a[j], p, j);
+    // The next block's exponentials overlap this one's product with the values.
+    for (int block = 1; block < blocks; block++) {
+        scores(block);
+        values(block - 1);
+        wait<1>();
+        weights(block);
         wait<0>();
         settle(o);
-        if (thread == 0) barrier_arrive(empty(stage));
+        if (thread == 0) barrier_arrive(v_empty((block - 1) % L::STAGES));
+#pragma unroll
+        for (int i = 0; i < D / 2; i++) o[i] *= shrink[i / 2 % 2];
+#pragma unroll
+        for (int j = 0; j < L::KEYS / 16; j++) as_left(a[j], p, j);
     }
+    values(blocks - 1);
+    wait<0>();
+    settle(o);
     const int rows = tile.length - tile.start;
 #pragma unroll
     for (int half = 0; half < 2; half++) {
