@@ -19,6 +19,28 @@ struct Tile {
 #define GROUP 128
 #define THREADS (3 * GROUP)
 
+// STAGES places for tiles, used in turn, a step each: a thread fills one once both computing groups have left what it held.
+template <int STAGES> struct Ring {
+    static constexpr uint32_t SIZE = STAGES * 16;
+    uint32_t barriers; // of each stage: full, empty
+
+    __device__ uint32_t full(int step) const { return barriers + step % STAGES * 16; }
+    __device__ uint32_t empty(int step) const { return full(step) + 8; }
+    __device__ void init() const {
+        for (int stage = 0; stage < STAGES; stage++) barrier_init(full(stage), 1), barrier_init(empty(stage), 2);
+    }
+    // The barrier at which copies of so many bytes must arrive.
+    __device__ uint32_t fill(int step, uint32_t bytes) const {
+        if (step >= STAGES) barrier_wait(empty(step), (step / STAGES - 1) % 2);
+        barrier_expect(full(step), bytes);
+        return full(step);
+    }
+    __device__ void wait_full(int step) const { barrier_wait(full(step), step / STAGES % 2); }
+    __device__ void leave(int step) const {
+        if (threadIdx.x % GROUP == 0) barrier_arrive(empty(step));
+    }
+};
+
 // Rows of 64 x D sums to bf16, `stride` apart; rows from `count` on are left out.
 template <int D> __device__ __forceinline__ void store(bf16 *to, size_t stride, const float (&c)[D / 2], float low, float high, int count) {
     int lane = threadIdx.x % 32, row = threadIdx.x % GROUP / 32 * 16 + lane / 4, column = lane % 4 * 2;
@@ -40,19 +62,14 @@ __device__ void forward(const TensorMap *qkv, bf16 *out, float *lse, const Tile 
     using L = Forward<D>;
     extern __shared__ __align__(1024) uint8_t memory[];
     const uint32_t base = shared_address(memory), own_full = base + L::BARRIERS;
-    auto k_full = [&](int stage) { return own_full + 8 + stage * 32; };
-    auto v_full = [&](int stage) { return own_full + 16 + stage * 32; };
-    auto k_empty = [&](int stage) { return own_full + 24 + stage * 32; };
-    auto v_empty = [&](int stage) { return own_full + 32 + stage * 32; };
+    const Ring<L::STAGES> k_ring{own_full + 8}, v_ring{own_full + 8 + Ring<L::STAGES>::SIZE};
     const int head = blockIdx.x;
     const Tile tile = tiles[blockIdx.y];
     const int blocks = (min(tile.start + 128, tile.length) + L::KEYS - 1) / L::KEYS;
     if (threadIdx.x == 0) {
         barrier_init(own_full, 1);
-        for (int stage = 0; stage < L::STAGES; stage++) {
-            barrier_init(k_full(stage), 1), barrier_init(k_empty(stage), 2);
-            barrier_init(v_full(stage), 1), barrier_init(v_empty(stage), 2);
-        }
+        k_ring.init();
+        v_ring.init();
         barriers_ready();
     }
     __syncthreads();
@@ -63,35 +80,30 @@ __device__ void forward(const TensorMap *qkv, bf16 *out, float *lse, const Tile 
             barrier_expect(own_full, L::OWN);
             copy_tile<128, D>(base, qkv, head * D, tile.first + tile.start, own_full);
             for (int block = 0; block < blocks; block++) {
-                int stage = block % L::STAGES;
-                if (block >= L::STAGES) barrier_wait(k_empty(stage), (block / L::STAGES - 1) % 2);
-                barrier_expect(k_full(stage), L::SIZE);
-                copy_tile<L::KEYS, D>(base + L::K + stage * L::SIZE, qkv, shared_head * D, tile.first + block * L::KEYS, k_full(stage));
-                if (block >= L::STAGES) barrier_wait(v_empty(stage), (block / L::STAGES - 1) % 2);
-                barrier_expect(v_full(stage), L::SIZE);
-                copy_tile<L::KEYS, D>(base + L::V + stage * L::SIZE, qkv, (shared_head + kv) * D, tile.first + block * L::KEYS, v_full(stage));
+                uint32_t at = base + block % L::STAGES * L::SIZE, from = tile.first + block * L::KEYS;
+                copy_tile<L::KEYS, D>(at + L::K, qkv, shared_head * D, from, k_ring.fill(block, L::SIZE));
+                copy_tile<L::KEYS, D>(at + L::V, qkv, (shared_head + kv) * D, from, v_ring.fill(block, L::SIZE));
             }
         }
         return;
     }
     take_registers<240>();
-    const int group = threadIdx.x / GROUP - 1, thread = threadIdx.x % GROUP, lane = thread % 32, row = group * 64 + thread / 32 * 16 + lane / 4;
+    const int group = threadIdx.x / GROUP - 1, lane = threadIdx.x % 32, row = group * 64 + threadIdx.x % GROUP / 32 * 16 + lane / 4;
     const float factor = scale * LOG2E;
     float o[D / 2] = {}, p[L::KEYS / 2], top[2] = {-INFINITY, -INFINITY}, sum[2] = {}, shrink[2];
     uint32_t a[L::KEYS / 16][4];
     auto scores = [&](int block) { // starts p = q k^T
-        const int stage = block % L::STAGES;
-        barrier_wait(k_full(stage), block / L::STAGES % 2);
+        const uint32_t keys = base + L::K + block % L::STAGES * L::SIZE;
+        k_ring.wait_full(block);
         settle(p);
         begin();
 #pragma unroll
-        for (int d = 0; d < D; d += 16)
-            multiply(p, by_rows<128>(base, group * 64, d), by_rows<L::KEYS>(base + L::K + stage * L::SIZE, 0, d), d != 0);
+        for (int d = 0; d < D; d += 16) multiply(p, by_rows<128>(base, group * 64, d), by_rows<L::KEYS>(keys, 0, d), d != 0);
         commit();
     };
     auto weights = [&](int block) { // p to its exponentials, by which `shrink` older sums are now smaller
         settle(p);
-        if (thread == 0) barrier_arrive(k_empty(block % L::STAGES));
+        k_ring.leave(block);
         if (block + 1 == blocks) { // the diagonal
             int first = block * L::KEYS - tile.start;
 #pragma unroll
@@ -118,13 +130,13 @@ __device__ void forward(const TensorMap *qkv, bf16 *out, float *lse, const Tile 
                 }
         }
     };
-    auto values = [&](int block) { // starts o += p v
-        const int stage = block % L::STAGES;
-        barrier_wait(v_full(stage), block / L::STAGES % 2);
+    auto sums = [&](int block) { // starts o += p v
+        const uint32_t values = base + L::V + block % L::STAGES * L::SIZE;
+        v_ring.wait_full(block);
         settle(o);
         begin();
 #pragma unroll
-        for (int j = 0; j < L::KEYS / 16; j++) multiply(o, a[j], by_columns<L::KEYS>(base + L::V + stage * L::SIZE, j * 16), true);
+        for (int j = 0; j < L::KEYS / 16; j++) multiply(o, a[j], by_columns<L::KEYS>(values, j * 16), true);
         commit();
     };
     barrier_wait(own_full, 0);
@@ -136,18 +148,18 @@ __device__ void forward(const TensorMap *qkv, bf16 *out, float *lse, const Tile 
     // The next block's exponentials overlap this one's product with the values.
     for (int block = 1; block < blocks; block++) {
         scores(block);
-        values(block - 1);
+        sums(block - 1);
         wait<1>();
         weights(block);
         wait<0>();
         settle(o);
-        if (thread == 0) barrier_arrive(v_empty((block - 1) % L::STAGES));
+        v_ring.leave(block - 1);
 #pragma unroll
         for (int i = 0; i < D / 2; i++) o[i] *= shrink[i / 2 % 2];
 #pragma unroll
         for (int j = 0; j < L::KEYS / 16; j++) as_left(a[j], p, j);
     }
-    values(blocks - 1);
+    sums(blocks - 1);
     wait<0>();
     settle(o);
     const int rows = tile.length - tile.start;
@@ -195,14 +207,13 @@ __device__ void backward_q(const TensorMap *qkv, const TensorMap *dout, const fl
     using L = BackwardQ<D>;
     extern __shared__ __align__(1024) uint8_t memory[];
     const uint32_t base = shared_address(memory), own_full = base + L::BARRIERS;
-    auto full = [&](int stage) { return own_full + 8 + stage * 16; };
-    auto empty = [&](int stage) { return own_full + 16 + stage * 16; };
+    const Ring<L::STAGES> ring{own_full + 8};
     const int head = blockIdx.x;
     const Tile tile = tiles[blockIdx.y];
     const int blocks = (min(tile.start + 128, tile.length) + L::KEYS - 1) / L::KEYS;
     if (threadIdx.x == 0) {
         barrier_init(own_full, 1);
-        for (int stage = 0; stage < L::STAGES; stage++) barrier_init(full(stage), 1), barrier_init(empty(stage), 2);
+        ring.init();
         barriers_ready();
     }
     __syncthreads();
@@ -214,11 +225,9 @@ __device__ void backward_q(const TensorMap *qkv, const TensorMap *dout, const fl
             copy_tile<128, D>(base + L::Q, qkv, head * D, tile.first + tile.start, own_full);
             copy_tile<128, D>(base + L::DY, dout, head * D, tile.first + tile.start, own_full);
             for (int block = 0; block < blocks; block++) {
-                int stage = block % L::STAGES;
-                if (block >= L::STAGES) barrier_wait(empty(stage), (block / L::STAGES - 1) % 2);
-                barrier_expect(full(stage), 2 * L::SIZE);
-                copy_tile<L::KEYS, D>(base + L::K + stage * L::SIZE, qkv, shared_head * D, tile.first + block * L::KEYS, full(stage));
-                copy_tile<L::KEYS, D>(base + L::V + stage * L::SIZE, qkv, (shared_head + kv) * D, tile.first + block * L::KEYS, full(stage));
+                uint32_t at = base + block % L::STAGES * L::SIZE, from = tile.first + block * L::KEYS, full = ring.fill(block, 2 * L::SIZE);
+                copy_tile<L::KEYS, D>(at + L::K, qkv, shared_head * D, from, full);
+                copy_tile<L::KEYS, D>(at + L::V, qkv, (shared_head + kv) * D, from, full);
             }
         }
         return;
@@ -237,7 +246,7 @@ __device__ void backward_q(const TensorMap *qkv, const TensorMap *dout, const fl
     barrier_wait(own_full, 0);
     for (int block = 0; block < blocks; block++) {
         const int stage = block % L::STAGES, first = block * L::KEYS - int(tile.start) - group * 64; // from this group's first query
-        barrier_wait(full(stage), block / L::STAGES % 2);
+        ring.wait_full(block);
         if (first <= 63) {
             const uint32_t keys = base + L::K + stage * L::SIZE, values = base + L::V + stage * L::SIZE;
             float p[L::KEYS / 2], ds[L::KEYS / 2];
@@ -272,7 +281,7 @@ __device__ void backward_q(const TensorMap *qkv, const TensorMap *dout, const fl
             wait<0>();
             settle(dq);
         }
-        if (thread == 0) barrier_arrive(empty(stage));
+        ring.leave(block);
     }
     store<D>(dqkv + size_t(tile.first + tile.start + group * 64) * stride + head * D, stride, dq, scale, scale, rows - group * 64);
 }
@@ -327,14 +336,13 @@ __device__ void backward_kv(const TensorMap *qkv, const TensorMap *dout, const f
     using L = BackwardKV<D>;
     extern __shared__ __align__(1024) uint8_t memory[];
     const uint32_t base = shared_address(memory), own_full = base + L::BARRIERS;
-    auto full = [&](int stage) { return own_full + 8 + stage * 16; };
-    auto empty = [&](int stage) { return own_full + 16 + stage * 16; };
+    const Ring<L::STAGES> ring{own_full + 8};
     const int head = blockIdx.x * together, shared_head = heads + head / (heads / kv);
     const Tile tile = tiles[blockIdx.y];
     const int rows = tile.length - tile.start, blocks = (rows + L::QUERIES - 1) / L::QUERIES, steps = blocks * together;
     if (threadIdx.x == 0) {
         barrier_init(own_full, 1);
-        for (int stage = 0; stage < L::STAGES; stage++) barrier_init(full(stage), 1), barrier_init(empty(stage), 2);
+        ring.init();
         barriers_ready();
     }
     __syncthreads();
@@ -345,12 +353,11 @@ __device__ void backward_kv(const TensorMap *qkv, const TensorMap *dout, const f
             copy_tile<128, D>(base + L::K, qkv, shared_head * D, tile.first + tile.start, own_full);
             copy_tile<128, D>(base + L::V, qkv, (shared_head + kv) * D, tile.first + tile.start, own_full);
             for (int step = 0; step < steps; step++) {
-                int stage = step % L::STAGES, query_head = head + step / blocks, from = tile.start + step % blocks * L::QUERIES;
-                if (step >= L::STAGES) barrier_wait(empty(stage), (step / L::STAGES - 1) % 2);
-                barrier_expect(full(stage), 2 * L::SIZE + L::FIGURES);
-                copy_tile<L::QUERIES, D>(base + L::Q + stage * L::SIZE, qkv, query_head * D, tile.first + from, full(stage));
-                copy_tile<L::QUERIES, D>(base + L::DY + stage * L::SIZE, dout, query_head * D, tile.first + from, full(stage));
-                copy_piece(base + L::FIGURE + stage * L::FIGURES, figures + size_t(query_head) * padded + tile.figures + from, L::FIGURES, full(stage));
+                uint32_t stage = step % L::STAGES, at = base + stage * L::SIZE, full = ring.fill(step, 2 * L::SIZE + L::FIGURES);
+                uint32_t query_head = head + step / blocks, from = tile.start + step % blocks * L::QUERIES;
+                copy_tile<L::QUERIES, D>(at + L::Q, qkv, query_head * D, tile.first + from, full);
+                copy_tile<L::QUERIES, D>(at + L::DY, dout, query_head * D, tile.first + from, full);
+                copy_piece(base + L::FIGURE + stage * L::FIGURES, figures + size_t(query_head) * padded + tile.figures + from, L::FIGURES, full);
             }
         }
         return;
@@ -362,7 +369,7 @@ __device__ void backward_kv(const TensorMap *qkv, const TensorMap *dout, const f
     barrier_wait(own_full, 0);
     for (int step = 0; step < steps; step++) {
         const int stage = step % L::STAGES, first = step % blocks * L::QUERIES - group * 64; // from this group's first key
-        barrier_wait(full(stage), step / L::STAGES % 2);
+        ring.wait_full(step);
         if (first >= 0) {
             const uint32_t queries = base + L::Q + stage * L::SIZE, grads = base + L::DY + stage * L::SIZE;
             const float4 *figure = reinterpret_cast<const float4 *>(memory + L::FIGURE + stage * L::FIGURES);
@@ -414,7 +421,7 @@ __device__ void backward_kv(const TensorMap *qkv, const TensorMap *dout, const f
             settle(dk);
             settle(dv);
         }
-        if (thread == 0) barrier_arrive(empty(stage));
+        ring.leave(step);
     }
     bf16 *to_k = dqkv + size_t(tile.first + tile.start) * stride + shared_head * D, *to_v = to_k + kv * D;
     const uint32_t cluster = cluster_size();
