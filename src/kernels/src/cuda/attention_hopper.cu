@@ -19,6 +19,10 @@ struct Tile {
 #define GROUP 128
 #define THREADS (3 * GROUP)
 
+// Which of the two groups that compute: by way of a shuffle, so that the compiler knows it to be one for the whole warp and keeps
+// addresses of operands where the products take them from.
+__device__ __forceinline__ int computing_group() { return __shfl_sync(0xffffffff, threadIdx.x / GROUP, 0) - 1; }
+
 // STAGES places for tiles, used in turn, a step each: a thread fills one once both computing groups have left what it held.
 template <int STAGES> struct Ring {
     static constexpr uint32_t SIZE = STAGES * 16;
@@ -88,7 +92,7 @@ __device__ void forward(const TensorMap *qkv, bf16 *out, float *lse, const Tile 
         return;
     }
     take_registers<240>();
-    const int group = threadIdx.x / GROUP - 1, lane = threadIdx.x % 32, row = group * 64 + threadIdx.x % GROUP / 32 * 16 + lane / 4;
+    const int group = computing_group(), lane = threadIdx.x % 32, row = group * 64 + threadIdx.x % GROUP / 32 * 16 + lane / 4;
     const float factor = scale * LOG2E;
     float o[D / 2] = {}, p[L::KEYS / 2], top[2] = {-INFINITY, -INFINITY}, sum[2] = {}, shrink[2];
     uint32_t a[L::KEYS / 16][4];
@@ -233,7 +237,7 @@ __device__ void backward_q(const TensorMap *qkv, const TensorMap *dout, const fl
         return;
     }
     take_registers<240>();
-    const int group = threadIdx.x / GROUP - 1, thread = threadIdx.x % GROUP, lane = thread % 32, row = group * 64 + thread / 32 * 16 + lane / 4;
+    const int group = computing_group(), thread = threadIdx.x % GROUP, lane = thread % 32, row = group * 64 + thread / 32 * 16 + lane / 4;
     const int rows = tile.length - tile.start;
     const float factor = scale * LOG2E;
     float2 figure[2];
@@ -363,12 +367,12 @@ __device__ void backward_kv(const TensorMap *qkv, const TensorMap *dout, const f
         return;
     }
     take_registers<240>();
-    const int group = threadIdx.x / GROUP - 1, thread = threadIdx.x % GROUP, lane = thread % 32, row = thread / 32 * 16 + lane / 4;
+    const int group = computing_group(), thread = threadIdx.x % GROUP, lane = thread % 32, row = thread / 32 * 16 + lane / 4;
     const float factor = scale * LOG2E;
     float dk[D / 2] = {}, dv[D / 2] = {};
     barrier_wait(own_full, 0);
-    for (int step = 0; step < steps; step++) {
-        const int stage = step % L::STAGES, first = step % blocks * L::QUERIES - group * 64; // from this group's first key
+    for (int step = 0, block = 0; step < steps; step++, block = block + 1 < blocks ? block + 1 : 0) {
+        const int stage = step % L::STAGES, first = block * L::QUERIES - group * 64; // from this group's first key
         ring.wait_full(step);
         if (first >= 0) {
             const uint32_t queries = base + L::Q + stage * L::SIZE, grads = base + L::DY + stage * L::SIZE;
@@ -388,11 +392,12 @@ __device__ void backward_kv(const TensorMap *qkv, const TensorMap *dout, const f
             for (int n = 0; n < L::QUERIES / 8; n++) {
                 float4 two = figure[n * 4 + lane % 4]; // of two neighbouring queries
 #pragma unroll
-                for (int i = 0; i < 4; i++) {
-                    float &e = p[4 * n + i];
-                    e = exp2_fast(e * factor - (i % 2 ? two.z : two.x));
-                    if (first < 64 && first + n * 8 + lane % 4 * 2 + i % 2 < row + i / 2 * 8) e = 0.0f;
-                }
+                for (int i = 0; i < 4; i++) p[4 * n + i] = exp2_fast(p[4 * n + i] * factor - (i % 2 ? two.z : two.x));
+            }
+            if (first < 64) { // the diagonal
+#pragma unroll
+                for (int i = 0; i < L::QUERIES / 2; i++)
+                    if (first + i / 4 * 8 + lane % 4 * 2 + i % 2 < row + i / 2 % 2 * 8) p[i] = 0.0f;
             }
             uint32_t a[L::QUERIES / 16][4], b[L::QUERIES / 16][4];
 #pragma unroll

@@ -98,16 +98,18 @@ __device__ __forceinline__ void store_at(uint32_t at, uint32_t rank, float4 v) {
 template <int REGISTERS> __device__ __forceinline__ void take_registers() { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(REGISTERS)); }
 template <int REGISTERS> __device__ __forceinline__ void give_registers() { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(REGISTERS)); }
 
-// Where an operand lies: its address, the distance of its panels and of its groups of eight rows.
-__device__ __forceinline__ uint64_t descriptor(uint32_t address, uint32_t panels) {
-    return uint64_t((address & 0x3FFFF) >> 4) | uint64_t(panels >> 4) << 16 | uint64_t(1024 >> 4) << 32 | uint64_t(1) << 62;
+// Where an operand lies: its address (without the rank that it begins with in a cluster), the distance of its panels and of its
+// groups of eight rows. What is constant in a tile is added last, so that one addition leads from one operand to the next.
+__device__ __forceinline__ uint64_t descriptor(uint32_t address, uint32_t offset, uint32_t panels) {
+    uint32_t low = (address & 0x3FFFF) / 16 + (panels / 16 << 16) + offset / 16, high = 1024 / 16 | 1 << 30;
+    return uint64_t(high) << 32 | low;
 }
 // 64 rows (left) or all rows (right, for `x tile^T`) from `row` of a tile of ROWS rows, depth column .. +16.
 template <int ROWS> __device__ __forceinline__ uint64_t by_rows(uint32_t tile, int row, int column) {
-    return descriptor(tile + (column / 64) * ROWS * 128 + row * 128 + (column % 64) * 2, 16);
+    return descriptor(tile + row * 128, column / 64 * ROWS * 128 + column % 64 * 2, 16);
 }
 // The right operand for `x tile`: rows row .. +16 are its depth, all columns the product's.
-template <int ROWS> __device__ __forceinline__ uint64_t by_columns(uint32_t tile, int row) { return descriptor(tile + row * 128, ROWS * 128); }
+template <int ROWS> __device__ __forceinline__ uint64_t by_columns(uint32_t tile, int row) { return descriptor(tile, row * 128, ROWS * 128); }
 
 __device__ __forceinline__ void begin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 __device__ __forceinline__ void commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
