@@ -289,7 +289,7 @@ fn attentions(case: &Case) -> Result<()> {
         &[700],
         &[127, 128, 129, 1, 256, 500, 383, 640, 1000, 400, 900],
     ];
-    for (query, kv, size) in [(4, 2, 64), (3, 1, 128), (6, 6, 64), (5, 5, 128), (8, 2, 128), (2, 1, 20)] {
+    for (query, kv, size) in [(4, 2, 64), (3, 1, 128), (6, 6, 64), (5, 5, 128), (8, 2, 128), (8, 1, 64), (12, 2, 128), (2, 1, 20)] {
         for lengths in packs {
             let heads = Heads { query, kv, size, scale: 1.0 / (size as f32).sqrt() };
             let n = lengths.iter().sum();
