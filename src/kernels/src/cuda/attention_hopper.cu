@@ -31,7 +31,7 @@ template <int STAGES> struct Ring {
     __device__ uint32_t full(int step) const { return barriers + step % STAGES * 16; }
     __device__ uint32_t empty(int step) const { return full(step) + 8; }
     __device__ void init() const {
-        for (int stage = 0; stage < STAGES; stage++) barrier_init(full(stage), 1), barrier_init(empty(stage), 2);
+        for (int stage = 0; stage < STAGES; stage++) barrier_init(full(stage), 1), barrier_init(empty(stage), 2 * GROUP / 32);
     }
     // The barrier at which copies of so many bytes must arrive.
     __device__ uint32_t fill(int step, uint32_t bytes) const {
@@ -40,8 +40,10 @@ template <int STAGES> struct Ring {
         return full(step);
     }
     __device__ void wait_full(int step) const { barrier_wait(full(step), step / STAGES % 2); }
+    // Each warp by itself, as each has read the stage by itself.
     __device__ void leave(int step) const {
-        if (threadIdx.x % GROUP == 0) barrier_arrive(empty(step));
+        __syncwarp();
+        if (threadIdx.x % 32 == 0) barrier_arrive(empty(step));
     }
 };
 
