@@ -12,7 +12,7 @@ use voicetune::engine::ops::attention::{self, Heads};
 use voicetune::engine::ops::product::{Columns, add_columns, add_product, few_rows, first_product, linear_plus, scaled_product};
 use voicetune::engine::ops::rope::{Rotations, Turn};
 use voicetune::engine::ops::{add, cross_entropy, dropout, embedding, gelu, layer_norm, rms_norm, swiglu};
-use voicetune_kernels::cuda::{adamw, norm, normal};
+use voicetune_kernels::cuda::{activation, adamw, norm, normal};
 
 use cuda_support::{Case, f32, list};
 
@@ -27,9 +27,10 @@ fn fused_ops_agree_with_their_twins() {
 pub fn all() {
     let device = device::open(Want::Auto).unwrap();
     assert!(device.is_cuda(), "these tests need a CUDA device");
-    let cases: [(&str, fn(&Case) -> Result<()>); 11] = [
+    let cases: [(&str, fn(&Case) -> Result<()>); 12] = [
         ("norms", norms),
         ("activations", activations),
+        ("SwiGLU with a product", swiglu_with_products),
         ("sums", sums),
         ("rope", rotations),
         ("dropout", masks),
@@ -127,6 +128,37 @@ fn activations(case: &Case) -> Result<()> {
             let (wide, wide_active) = (first(gelu::forward_wide(&x, 8)?)?, first(swiglu::forward_wide(&both, 8)?)?);
             Ok(vec![wide, dx, wide_active, d_both, y.unwrap().contiguous()?, active.unwrap().contiguous()?])
         });
+    }
+    Ok(())
+}
+
+/// SwiGLU's gradient from the sum of a layer's gradient and its adapter's, which lie side by side as one product gives them.
+fn swiglu_with_products(case: &Case) -> Result<()> {
+    let sizes = [(1, 64, 16), (15, 96, 32), (17, 64, 48), (100, 96, 8), (33, 200, 24), (130, 1600, 64), (1, 520, 40), (582, 14_336, 16)];
+    for (n, c, k) in sizes {
+        let (both, dy, dh) = (case.random(1, &[n, 2 * c]), case.random(2, &[n, c]), case.random(3, &[n, k]));
+        let a = case.random(4, &[k, c]);
+        if case.dtype == DType::F32 {
+            assert!(!activation::adds_product(&dy, &dh, &a, &both)?, "f32 has no such kernel");
+            continue;
+        }
+        let sum = (f32(&dy) + f32(&dh).matmul(&f32(&a))?)?;
+        let expected = [swiglu::plain::backward(&sum, &f32(&both))?, swiglu::plain::forward(&f32(&both))?, f32(&dh), f32(&dy)];
+        case.check(&format!("{n} x {c} + {k}"), &expected, case.tolerance(), || {
+            let (side_by_side, apart) = (Tensor::cat(&[&dy, &dh], 1)?, Tensor::cat(&[&dh, &dy], 1)?);
+            let (with_y, dh) = (side_by_side.narrow(1, 0, c)?, side_by_side.narrow(1, c, k)?);
+            let (gradient, same) = (both.copy()?, both.copy()?);
+            activation::swiglu_backward_with(&with_y, &dh, &a, &gradient, true)?;
+            // Without what forward gave, dy stays as it is; and other rows' distances are fine too.
+            let kept = apart.narrow(1, k, c)?;
+            activation::swiglu_backward_with(&kept, &dh.contiguous()?, &a, &same, false)?;
+            assert!(list(&gradient) == list(&same), "where its rows lie does not matter");
+            Ok(vec![gradient, with_y.contiguous()?, dh.contiguous()?, kept.contiguous()?])
+        });
+        let odd = [case.random(5, &[n, c + 1]), case.random(6, &[k, c + 1]), case.random(7, &[n, 2 * c + 2])];
+        assert!(!activation::adds_product(&odd[0], &dh, &odd[1], &odd[2])?, "rows at odd places have no such kernel");
+        let (dh, a) = (case.random(8, &[n, 72]), case.random(9, &[72, c]));
+        assert!(!activation::adds_product(&dy, &dh, &a, &both)?, "deep products have no such kernel");
     }
     Ok(())
 }

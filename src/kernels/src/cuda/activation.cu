@@ -2,7 +2,7 @@
 //
 // A block takes 256 V columns of a row, so that rows may lie apart. Backward works in place: the gradient takes the place of what forward
 // took, and what forward gave (if `again`) that of its own gradient, so that forward's result need not be kept.
-#include "common.cuh"
+#include "tiles.cuh"
 
 __device__ __forceinline__ float gelu(float x) {
     float t = tanhf(0.7978845608028654f * (x + 0.044715f * x * x * x));
@@ -38,6 +38,14 @@ __device__ __forceinline__ float gelu_slope(float x) {
     }
 EACH_TYPE(GELU)
 
+// gate and up become their gradients, where s = sigmoid(gate); -> what forward gave.
+__device__ __forceinline__ float swiglu_gradients(float s, float dy, float &gate, float &up) {
+    float silu = gate * s, slope = s * (1.0f + gate * (1.0f - s)), y = silu * up;
+    gate = dy * up * slope;
+    up = dy * silu;
+    return y;
+}
+
 // Rows of gate_up are [gate | up], each `width` long.
 #define SWIGLU(T, V, SUFFIX)                                                                                           \
     extern "C" __global__ void swiglu##SUFFIX(const T *gate_up, T *y, uint32_t width, uint32_t stride) {               \
@@ -53,15 +61,105 @@ EACH_TYPE(GELU)
         auto g = Lanes<T, V>::load(gate_up + at), u = Lanes<T, V>::load(gate_up + at + width);                         \
         auto d = Lanes<T, V>::load(dy + row * stride + i);                                                             \
         Lanes<T, V> y;                                                                                                 \
-        for (int k = 0; k < V; k++) {                                                                                  \
-            float s = 1.0f / (1.0f + expf(-g.v[k])), silu = g.v[k] * s;                                                \
-            float slope = s * (1.0f + g.v[k] * (1.0f - s));                                                            \
-            y.v[k] = silu * u.v[k];                                                                                    \
-            g.v[k] = d.v[k] * u.v[k] * slope;                                                                          \
-            u.v[k] = d.v[k] * silu;                                                                                    \
-        }                                                                                                              \
+        for (int k = 0; k < V; k++) y.v[k] = swiglu_gradients(1.0f / (1.0f + expf(-g.v[k])), d.v[k], g.v[k], u.v[k]);  \
         g.store(gate_up + at);                                                                                         \
         u.store(gate_up + at + width);                                                                                 \
         if (again) y.store(dy + row * stride + i);                                                                      \
     }
 EACH_TYPE(SWIGLU)
+
+// swiglu_backward of dy + dh a, in bf16 on tensor cores: dh (N, depth), rows `dh_stride` apart, and a (depth, width).
+//
+// A warp takes 16 rows and 64 columns, and asks for all of them before it computes: 128 bytes of a row at a time, and enough on the way to
+// keep memory busy. (To walk on through more rows, with a's part kept in registers, is slower: then each group of rows waits for the last.)
+//
+// The product is made transposed, a^T dh^T: for 8 rows of dy four tiles of 16 columns. Row g of tile j is column 8 g + 2 j, row g + 8 the
+// next one, so that lane 4 g + t gets columns 8 g .. 8 g + 7 of rows 2 t and 2 t + 1: 16 bytes of each. Of a fragment's depth it holds
+// 4 t .. 4 t + 3: not the order that `multiply` counts them in, but the same one for a and dh.
+#if __CUDA_ARCH__ >= 800
+
+struct alignas(16) Eight {
+    uint32_t pairs[4];
+};
+
+// The lower and the higher of two neighbours.
+__device__ __forceinline__ float low(uint32_t pair) { return __uint_as_float(pair << 16); }
+__device__ __forceinline__ float high(uint32_t pair) { return __uint_as_float(pair & 0xffff0000); }
+
+// Off by some 2^-21, which bf16 does not keep. The exact one's branches would cost more than the product does.
+__device__ __forceinline__ float quick_sigmoid(float x) { return __fdividef(1.0f, 1.0f + __expf(-x)); }
+
+__device__ __forceinline__ void swiglu_backward_with(bf16 *dy, const bf16 *dh, const bf16 *a, bf16 *gate_up, uint32_t n, uint32_t width,
+                                                     uint32_t depth, uint32_t stride, uint32_t dh_stride, uint32_t again) {
+    const uint32_t g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+    const uint32_t column = (blockIdx.x * blockDim.x + threadIdx.x) / 4 * 8, first = blockIdx.y * 16;
+    const bool inside = column < width;
+    Eight d[2][2] = {}, gate[2][2] = {}, up[2][2] = {};
+#pragma unroll
+    for (int m = 0; m < 2; m++)
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+            const uint32_t row = first + m * 8 + t * 2 + i;
+            if (!inside || row >= n) continue;
+            const bf16 *at = gate_up + size_t(row) * 2 * width + column;
+            d[m][i] = *reinterpret_cast<const Eight *>(dy + size_t(row) * stride + column);
+            gate[m][i] = *reinterpret_cast<const Eight *>(at);
+            up[m][i] = *reinterpret_cast<const Eight *>(at + width);
+        }
+
+    float c[2][4][4] = {};
+#pragma unroll 1
+    for (uint32_t k = t * 4; k < depth + t * 4; k += 16) { // as often in every lane; beyond the depth there are zeros
+        Eight part[4] = {};
+        uint2 right[2] = {};
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            if (inside && k < depth) part[i] = *reinterpret_cast<const Eight *>(a + size_t(k + i) * width + column);
+#pragma unroll
+        for (int m = 0; m < 2; m++) {
+            const uint32_t row = first + m * 8 + g;
+            if (row < n && k < depth) right[m] = *reinterpret_cast<const uint2 *>(dh + size_t(row) * dh_stride + k);
+        }
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+            const uint32_t rows[4] = {part[0].pairs[j], part[1].pairs[j], part[2].pairs[j], part[3].pairs[j]};
+            const uint32_t left[4] = {__byte_perm(rows[0], rows[1], 0x5410), __byte_perm(rows[0], rows[1], 0x7632),
+                                      __byte_perm(rows[2], rows[3], 0x5410), __byte_perm(rows[2], rows[3], 0x7632)};
+#pragma unroll
+            for (int m = 0; m < 2; m++) multiply(c[m][j], left, right[m].x, right[m].y);
+        }
+    }
+
+#pragma unroll
+    for (int m = 0; m < 2; m++)
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+            const uint32_t row = first + m * 8 + t * 2 + i;
+            if (!inside || row >= n) continue;
+            Eight y;
+#pragma unroll
+            for (int j = 0; j < 4; j++) {
+                float g0 = low(gate[m][i].pairs[j]), g1 = high(gate[m][i].pairs[j]);
+                float u0 = low(up[m][i].pairs[j]), u1 = high(up[m][i].pairs[j]);
+                float y0 = swiglu_gradients(quick_sigmoid(g0), low(d[m][i].pairs[j]) + c[m][j][i], g0, u0);
+                float y1 = swiglu_gradients(quick_sigmoid(g1), high(d[m][i].pairs[j]) + c[m][j][2 + i], g1, u1);
+                gate[m][i].pairs[j] = pack(g0, g1);
+                up[m][i].pairs[j] = pack(u0, u1);
+                y.pairs[j] = pack(y0, y1);
+            }
+            bf16 *at = gate_up + size_t(row) * 2 * width + column;
+            *reinterpret_cast<Eight *>(at) = gate[m][i];
+            *reinterpret_cast<Eight *>(at + width) = up[m][i];
+            if (again) *reinterpret_cast<Eight *>(dy + size_t(row) * stride + column) = y;
+        }
+}
+#define WITH swiglu_backward_with(dy, dh, a, gate_up, n, width, depth, stride, dh_stride, again)
+#else
+#define WITH __trap()
+#endif
+
+extern "C" __global__ void __launch_bounds__(256, 2)
+    swiglu_backward_with_bf16(bf16 *dy, const bf16 *dh, const bf16 *a, bf16 *gate_up, uint32_t n, uint32_t width, uint32_t depth,
+                              uint32_t stride, uint32_t dh_stride, uint32_t again) {
+    WITH;
+}

@@ -106,6 +106,12 @@ pub(super) fn empty(shape: impl Into<Shape>, dtype: DType, device: &Device) -> R
     unsafe { Tensor::empty(shape, dtype, device) }
 }
 
+/// Whether the card's tensor cores take bf16 as tiles.cuh has it: from compute capability 8.0 on.
+pub(super) fn multiplies_bf16(device: &Device) -> Result<bool> {
+    let Device::Cuda(cuda) = device else { bail!("expected a CUDA device") };
+    Ok(cuda.cuda_stream().context().compute_capability().w()?.0 >= 8)
+}
+
 /// Elements that one 16-byte access holds, where all of these widths and addresses allow it; else 1.
 pub(super) fn lanes(dtype: DType, widths: &[usize], addresses: &[Arg]) -> usize {
     let lanes = 16 / dtype.size_in_bytes();
