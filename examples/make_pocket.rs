@@ -82,13 +82,13 @@ fn main() -> Result<()> {
         }
         let at = step % an_epoch.max(1) * batch;
         let packed = pack(order[at..at + batch].iter().map(|&i| &train[i][..]));
-        let key = StepKey { seed: SEED, step: step as u64, micro: 0, recompute: Recompute::None };
-        recent += model.accumulate(&packed, 1.0 / packed.trained_tokens() as f64, key)?;
+        let key = StepKey { seed: SEED, step: step as u64, micro: 0, micro_steps: 1, recompute: Recompute::None, memory: None };
+        recent += model.accumulate(&packed, 1.0 / packed.trained_tokens() as f64, key)?.read()?;
         // The schedule is by the clock where the clock ends the run: a cosine that never came down would leave a worse model.
         let by_clock = start.elapsed().as_secs_f64() / limit.as_secs_f64();
         let place = (step as f64 / steps as f64).max(by_clock) * steps as f64;
         let rate = schedule::learning_rate(&cosine, PEAK, (place as usize).max(step.min(100)), steps);
-        optimizer.step(&mut model, rate, 1.0)?;
+        optimizer.step(&mut model, rate, 1.0, || Ok(()))?;
         if step % 50 == 49 {
             let seconds = start.elapsed().as_secs_f64();
             println!(

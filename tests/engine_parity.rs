@@ -77,7 +77,7 @@ fn near(what: &str, got: f64, expected: f64, tolerance: f64) {
 }
 
 fn key(recompute: Recompute, step: u64) -> StepKey {
-    StepKey { seed: 1, step, micro: 0, recompute }
+    StepKey { seed: 1, step, micro: 0, micro_steps: 1, recompute, memory: None }
 }
 
 fn check_logits(name: &str, arms: &[(Arm, &str)]) {
@@ -123,7 +123,7 @@ fn check_gradients(name: &str, file: &str, adapter: Option<&str>) {
             let tokens: usize = batches.iter().map(Batch::trained_tokens).sum();
             let mut loss = 0.0;
             for batch in &batches {
-                loss += model.accumulate(batch, 1.0 / tokens as f64, key(recompute, 0)).unwrap().sum / tokens as f64;
+                loss += model.accumulate(batch, 1.0 / tokens as f64, key(recompute, 0)).unwrap().read().unwrap().sum / tokens as f64;
             }
             near("loss", loss, expected.f64s(&format!("loss_{kind}"))[0], 1e-4);
             let gradients = model.gradients().unwrap();
@@ -175,11 +175,11 @@ fn check_ten_steps(name: &str, file: &str, adapter: Option<&str>) {
     let batch = Batch::pack(&expected.examples());
     for step in 0..10 {
         let tokens = batch.trained_tokens();
-        let loss = model.accumulate(&batch, 1.0 / tokens as f64, key(Recompute::None, step as u64)).unwrap();
+        let loss = model.accumulate(&batch, 1.0 / tokens as f64, key(Recompute::None, step as u64)).unwrap().read().unwrap();
         near(&format!("{name} {kind} loss {step}"), loss.mean(), expected.f64s(&format!("losses_{kind}"))[step], 1e-3);
         let rate = schedule::learning_rate(&cosine, config.learning_rate, step, 10);
         near("learning rate", rate, expected.f64s("lrs")[step], 1e-9);
-        let report = optimizer.step(&mut model, rate, 1.0).unwrap();
+        let report = optimizer.step(&mut model, rate, 1.0, || Ok(())).unwrap();
         near(&format!("{name} {kind} norm {step}"), report.grad_norm, expected.f64s(&format!("grad_norms_{kind}"))[step], 1e-3);
     }
 }

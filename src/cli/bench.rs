@@ -80,6 +80,9 @@ struct TrainArgs {
     /// What of the activations backward makes again: less memory, more time.
     #[arg(long, value_enum, default_value_t = Again::Auto)]
     recompute: Again,
+    /// The most that tensors may take of a GPU's memory: backward makes again, as far as it must, what does not fit.
+    #[arg(long, value_name = "GIB")]
+    memory: Option<f64>,
     /// Dropout on the adapters' input.
     #[arg(long, default_value_t = 0.0, value_name = "P")]
     dropout: f64,
@@ -247,25 +250,34 @@ fn train(args: &TrainArgs) -> Result<TrainReport> {
         state: StateType::F32,
     };
     let mut optimizer = AdamW::new(&config, &model)?;
+    let memory = args.memory.map(|gib| (gib * (1u64 << 30) as f64) as u64);
     let mut step = |batch: &Batch, n: usize| -> Result<f64> {
-        let key = StepKey { seed: 1, step: n as u64, micro: 0, recompute: args.recompute.into() };
-        let loss = model.accumulate(batch, 1.0 / batch.trained_tokens() as f64, key)?;
-        optimizer.step(&mut model, config.learning_rate, 1.0)?;
-        Ok(loss.mean())
+        let key = StepKey { seed: 1, step: n as u64, micro: 0, micro_steps: 1, recompute: args.recompute.into(), memory };
+        let pending = model.accumulate(batch, 1.0 / batch.trained_tokens() as f64, key)?;
+        let mut loss = 0.0;
+        optimizer.step(&mut model, config.learning_rate, 1.0, || {
+            loss = pending.read()?.mean();
+            Ok(())
+        })?;
+        Ok(loss)
     };
     for _ in 0..2 {
         step(&steps[0], 0)?;
     }
     device::synchronize(&device)?;
+    // Steps follow one another as in training, where the next one is prepared while the device ends this one: a step's time is that
+    // from its norm, for which it waits, to the next one's.
     let (mut times, mut losses, mut peak) = (vec![], vec![], 0.0f64);
     let start = Instant::now();
+    let mut last = start;
     for (n, batch) in steps.iter().enumerate() {
-        let start = Instant::now();
         losses.push(step(batch, n)?);
-        device::synchronize(&device)?;
-        times.push(start.elapsed().as_secs_f64());
+        let now = Instant::now();
+        times.push((now - last).as_secs_f64());
+        last = now;
         peak = peak.max(device::peak_gib(&device));
     }
+    device::synchronize(&device)?;
     let total = start.elapsed().as_secs_f64();
     let tokens: usize = steps.iter().map(|batch| batch.tokens.len()).sum();
     // Steps of one size: the median is robust against a busy machine. Steps of many sizes: all of them, over the whole time.

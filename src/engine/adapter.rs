@@ -168,7 +168,7 @@ impl Model {
         let mut tensors = vec![];
         for id in self.params.ids().skip(self.base_params) {
             let param = self.params.get(id);
-            tensors.extend(self.params.unstacked(id, param.master.as_ref().unwrap_or(&param.value))?);
+            tensors.extend(self.params.unstacked(id, &param.exact()?)?);
         }
         weights::save(&folder.join("adapter_model.safetensors"), &tensors)?;
         let config = AdapterConfig { base_model_name_or_path: Some(base_model.into()), inference_mode: true, ..config.clone() };

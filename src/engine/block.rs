@@ -4,14 +4,16 @@ use anyhow::Result;
 use candle_core::Tensor;
 
 use super::cache::LayerCache;
+use super::gradient::Gradient;
 use super::layout::Activation;
-use super::norm::{self, Norm};
+use super::norm::{self, Norm, Want};
 use super::ops::attention::{self, Heads};
+use super::ops::product::add_product;
 use super::ops::rope::{Rotations, Turn};
 use super::ops::{gelu, swiglu};
 use super::params::Params;
 use super::pass::Pass;
-use super::projection::Projection;
+use super::projection::{Parts, Projection};
 use super::wide::Wide;
 
 #[derive(Debug)]
@@ -53,7 +55,7 @@ struct SavedMlp {
 /// What a projection's backward needs of its input.
 #[derive(Debug)]
 struct Input {
-    /// (N, in); on a GPU backward makes it again, which costs one write beside passes that it makes anyway.
+    /// (N, in); without it backward makes it again, which on a GPU costs one write beside passes that it makes anyway.
     x: Option<Tensor>,
     /// The adapter's narrow product (N, layers R).
     h: Option<Tensor>,
@@ -61,12 +63,13 @@ struct Input {
 
 impl Input {
     fn of(x: &Wide, h: Option<Tensor>) -> Result<Self> {
-        if !x.all().device().is_cuda() {
-            return Ok(Input { x: Some(x.columns()?), h });
-        }
         // A copy: in x's room it would keep all of x.
         let h = h.map(|h| if h.is_contiguous() { Ok(h) } else { h.contiguous() }).transpose()?;
-        Ok(Input { x: None, h })
+        Ok(Input { x: Some(x.columns()?), h })
+    }
+
+    fn without_x(self) -> Self {
+        Input { x: None, ..self }
     }
 
     fn is_gone(&self) -> bool {
@@ -79,7 +82,19 @@ impl Input {
     }
 }
 
+impl SavedMlp {
+    /// As [`Saved::without_inputs`].
+    fn without_inputs(self) -> Self {
+        SavedMlp { up: self.up.without_x(), down: self.down.without_x(), ..self }
+    }
+}
+
 impl Saved {
+    /// Forgets what norms and activation gave, which [`Block::backward`] makes again: on a GPU beside the gradients.
+    pub fn without_inputs(self) -> Self {
+        Saved { qkv: self.qkv.without_x(), mlp: self.mlp.map(SavedMlp::without_inputs), ..self }
+    }
+
     /// Forgets what [`Block::backward`] can make again from the rest: the second half, up to its last product.
     pub fn without_mlp(self) -> Self {
         Saved { mlp: None, ..self }
@@ -106,9 +121,9 @@ impl Block {
         }
         let (attended, lse) = self.attend(&rotated, pass, cache)?;
         let out_h = self.out.narrow(params, &attended, pass)?;
-        let a = self.out.product(params, &attended, out_h.as_ref(), pass, None)?;
+        let middle = self.out.product(params, &attended, out_h.as_ref(), pass, Some(x))?;
 
-        let (normed, norm_2) = self.norm_2.forward_sum(params, a, x, self.up.room(pass))?;
+        let (normed, norm_2) = self.norm_2.forward(params, &middle, self.up.room(pass))?;
         let (active, h, mlp) = self.raise(params, normed, pass)?;
         let y = self.down.product(params, &active, h.as_ref(), pass, Some(norm_2.input()))?;
         Ok((y, Saved { norm_1, qkv, rotated, attended, lse, out_h, norm_2, mlp: Some(mlp) }))
@@ -155,33 +170,42 @@ impl Block {
         Ok((active, h, SavedMlp { up, raised, down }))
     }
 
-    /// dy (N, C) -> dx (N, C), which is left out where nobody needs it.
+    /// dy (N, C) -> dx (N, C), which is left out where nobody needs it. The block below has the same biases.
     pub fn backward(
         &self,
         params: &mut Params,
-        dy: Tensor,
+        dy: Gradient,
         saved: Saved,
         pass: &Pass,
         rope: Option<&Rotations>,
         want_dx: bool,
-    ) -> Result<Option<Tensor>> {
+    ) -> Result<Option<Gradient>> {
         let mlp = match saved.mlp {
             Some(mlp) => mlp,
             None => {
                 let (normed, _) = self.norm_2.forward(params, saved.norm_2.input(), self.up.room(pass))?;
-                self.raise(params, normed, pass)?.2
+                let mlp = self.raise(params, normed, pass)?.2;
+                if saved.qkv.is_gone() { mlp.without_inputs() } else { mlp }
             }
         };
-        let (active, pending) = self.down.backward(params, &dy, mlp.down.h.as_ref(), pass, true)?;
-        let Some(active) = active else { return Ok(None) };
+        let (active, pending) = self.down.backward_in_parts(params, &dy, mlp.down.h.as_ref(), pass, true)?;
+        let Some(Parts { dx: active, product }) = active else { return Ok(None) };
         let (raised, again) = match self.activation {
-            Activation::SwiGlu => swiglu::backward_again(active, mlp.raised, mlp.down.is_gone())?,
-            Activation::Gelu => gelu::backward_again(active, mlp.raised, mlp.down.is_gone())?,
+            Activation::SwiGlu => {
+                let (raised, again) = swiglu::backward_again(active, product, mlp.raised, mlp.down.is_gone())?;
+                (raised.into(), again)
+            }
+            Activation::Gelu => {
+                let active = product.map_or(Ok(active.clone()), |(dh, a)| add_product(active, &dh, &a, 1.0))?;
+                let sums = self.up.wants_sums(params).then_some(&mut params.unsummed);
+                gelu::backward_again(active, mlp.raised, mlp.down.is_gone(), sums)?
+            }
         };
         self.down.finish(params, pending, &mlp.down.or(again)?, pass)?;
         let (h, pending) = self.up.backward(params, &raised, mlp.up.h.as_ref(), pass, true)?;
         let Some(h) = h else { return Ok(None) };
-        let (dx, again) = self.norm_2.backward(params, &h, &saved.norm_2, Some(&dy), mlp.up.is_gone())?;
+        let want = Want { sums: self.out.wants_sums(params), again: mlp.up.is_gone() };
+        let (dx, again) = self.norm_2.backward(params, &h, &saved.norm_2, Some(&dy.d), want)?;
         self.up.finish(params, pending, &mlp.up.or(again)?, pass)?;
         drop((raised, h, dy));
 
@@ -195,16 +219,18 @@ impl Block {
         }
         // Below the first block's norm nothing may be trained; then its input's gradient is not computed.
         let below = want_dx || params.is_trained(self.norm_1.weight);
-        let (h, pending) = self.qkv.backward(params, &dqkv, saved.qkv.h.as_ref(), pass, below)?;
+        let (h, pending) = self.qkv.backward(params, &dqkv.into(), saved.qkv.h.as_ref(), pass, below)?;
         let (dx, again) = match h {
             None => (None, if saved.qkv.is_gone() { Some(self.norm_1.again(params, &saved.norm_1)?) } else { None }),
             Some(h) => {
-                let residual = want_dx.then_some(&dx);
-                let (dx, again) = self.norm_1.backward(params, &h, &saved.norm_1, residual, saved.qkv.is_gone())?;
+                let residual = want_dx.then_some(&dx.d);
+                let want = Want { sums: want_dx && self.down.wants_sums(params), again: saved.qkv.is_gone() };
+                let (dx, again) = self.norm_1.backward(params, &h, &saved.norm_1, residual, want)?;
                 (want_dx.then_some(dx), again)
             }
         };
         self.qkv.finish(params, pending, &saved.qkv.or(again)?, pass)?;
+        params.unsummed.add_up()?;
         Ok(dx)
     }
 

@@ -80,6 +80,11 @@ pub fn used_bytes(device: &Device) -> Option<u64> {
     gpu::memory(device).map(|(free, total)| (total - free) as u64)
 }
 
+/// Bytes of device memory that tensors have; `None` on the CPU.
+pub fn tensor_bytes(device: &Device) -> Option<u64> {
+    gpu::tensors(device)
+}
+
 /// Bytes of device memory that are free; `None` on the CPU.
 pub fn free_bytes(device: &Device) -> Option<u64> {
     gpu::memory(device).map(|(free, _)| free as u64)
@@ -114,7 +119,7 @@ pub fn synchronize(device: &Device) -> Result<()> {
 #[cfg(feature = "cuda")]
 mod gpu {
     use candle_core::Device;
-    use voicetune_kernels::cuda::{graph, memory};
+    use voicetune_kernels::cuda::{graph, host, memory};
 
     pub(super) fn prepare(device: &Device) -> candle_core::Result<()> {
         if device.is_cuda() { memory::prepare(device) } else { Ok(()) }
@@ -124,6 +129,10 @@ mod gpu {
         memory::pool(device).ok().map(|pool| pool.peak)
     }
 
+    pub(super) fn tensors(device: &Device) -> Option<u64> {
+        memory::pool(device).ok().map(|pool| pool.used)
+    }
+
     pub(super) fn describe(device: &Device) -> String {
         let Device::Cuda(cuda) = device else { return format!("{device:?}") };
         let context = cuda.cuda_stream().context().clone();
@@ -131,7 +140,8 @@ mod gpu {
         let total = memory(device).map_or(String::new(), |(_, total)| format!(", {:.1} GiB", total as f64 / (1u64 << 30) as f64));
         // Said here, where every run and benchmark says what it ran on: decoding is slower then.
         let refused = graph::refusal().map_or(String::new(), |why| format!(", decoding without recorded steps ({why})"));
-        format!("{name}{total}{refused}")
+        let pinned = host::refusal().map_or(String::new(), |why| format!(", the embedding stays on it ({why})"));
+        format!("{name}{total}{refused}{pinned}")
     }
 
     /// Free and total. What the pool keeps and has not given out is free.
@@ -152,6 +162,10 @@ mod gpu {
     }
 
     pub(super) fn peak(_device: &Device) -> Option<u64> {
+        None
+    }
+
+    pub(super) fn tensors(_device: &Device) -> Option<u64> {
         None
     }
 

@@ -75,7 +75,6 @@ pub fn estimate(spec: &Spec, config: &Config, step: MicroStep, place: Place, fre
         _ => 2,
     };
     let parameters = spec.parameters();
-    let blocks = layout.blocks.len() as u64;
     let lora = (config.method == Method::Lora).then_some(&config.lora);
     let trainable = match lora {
         None => parameters,
@@ -86,31 +85,47 @@ pub fn estimate(spec: &Spec, config: &Config, step: MicroStep, place: Place, fre
     };
     let copies = match (size, config.method) {
         (4, _) => 0,
-        (_, Method::Full) => 4, // the master; the value counts as a weight
+        // The value counts as a weight. In bf16 on a GPU it is half of the master.
+        (_, Method::Full) if place == Place::Gpu && config.base_precision == Precision::Bf16 => 2,
+        (_, Method::Full) => 4,
         (size, Method::Lora) => size,
     };
     let masters = if config.method == Method::Lora { 4 } else { 0 };
-    let weights = parameters * size;
-    let adapter = lora.map(|lora| (lora.rank, &lora.targets[..]));
-    let kept = |keep| kept(&layout, adapter, step.tokens, keep, place) * size;
-    let budget = free.filter(|_| place == Place::Gpu).map(|free| free.saturating_sub(weights) / 10 * 8);
-    let keep = keep(config.recompute, budget, kept);
-    let residual = step.tokens as u64 * spec.hidden() as u64 * size;
-    // A block that runs again keeps everything while it does.
-    let again = if keep == Keep::All { 0 } else { (kept(Keep::All) - kept(keep)) / blocks.max(1) };
-    let activations = kept(keep) + residual + again;
+    // A frozen embedding that is not the head too goes to the host's memory (see `host_table`).
+    let moved = place == Place::Gpu && config.base_precision != Precision::F16 && lora.is_some() && layout.head.is_some();
+    let embedding: usize = layout.embedding.shape().iter().product();
+    let weights = (parameters - if moved { embedding as u64 } else { 0 }) * size;
+    let moments = trainable * 8;
+    let gradient = if rounds_gradients(place, config) { 2 } else { GRADIENT };
+    let needs = Needs { spec, layout: &layout, adapter: lora.map(|lora| (lora.rank, &lora.targets[..])), size, place, step };
+    let trained = trainable * (masters + copies);
+    let free = free.filter(|_| place == Place::Gpu).map(|free| free.saturating_sub(weights + trained + moments));
+    let plan = needs.plan(config.recompute, free.map(|free| room(0, free, None)));
+    let activations = needs.activations(&plan);
     // On a GPU, where memory that is given back is used at once, gradients take the place of what they are made from, unless they are
     // there already from an earlier micro-step.
     let takes_turns = place == Place::Gpu && config.accumulate == 1;
     Ok(Estimate {
         weights,
-        trained: trainable * (masters + copies + GRADIENT),
-        moments: trainable * 8,
-        activations: if takes_turns { activations.saturating_sub(trainable * GRADIENT) } else { activations },
-        working: working(spec, &layout, step, size, place, config.method),
+        trained: trained + trainable * gradient,
+        moments,
+        activations: if takes_turns { activations.saturating_sub(trainable * gradient) } else { activations },
+        working: needs.working(),
         program: if place == Place::Cpu { PROGRAM } else { CUDA },
         trainable,
     })
+}
+
+/// Whether gradients of whole matrices are kept in bf16 (see `params`).
+fn rounds_gradients(place: Place, config: &Config) -> bool {
+    place == Place::Gpu && config.accumulate == 1 && config.method == Method::Full && config.base_precision == Precision::Bf16
+}
+
+/// What activations may take of a device of which tensors have `used` bytes and `free` ones are left: 80 % of these, or what a limit
+/// on all tensors leaves.
+pub(super) fn room(used: u64, free: u64, limit: Option<u64>) -> u64 {
+    let most = free / 10 * 8;
+    limit.map_or(most, |limit| limit.saturating_sub(used).min(most))
 }
 
 /// What a block's forward keeps until its backward.
@@ -123,37 +138,129 @@ pub(super) enum Keep {
     Input,
 }
 
-/// What to keep, where `bytes` says how much each choice takes: without a word from the config the most that `budget` holds.
-pub(super) fn keep(recompute: Recompute, budget: Option<u64>, bytes: impl Fn(Keep) -> u64) -> Keep {
-    match (recompute, budget) {
-        (Recompute::None, _) | (Recompute::Auto, None) => Keep::All,
-        (Recompute::Mlp, _) => Keep::Attention,
-        (Recompute::Block, _) => Keep::Input,
-        (Recompute::Auto, Some(budget)) => {
-            [Keep::All, Keep::Attention].into_iter().find(|&keep| bytes(keep) <= budget).unwrap_or(Keep::Input)
-        }
+/// What each block keeps: the last ones, whose backward comes first, more than the others. So their memory is free again when the
+/// first one runs once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Plan {
+    blocks: usize,
+    /// How many of the last blocks keep `more`.
+    last: usize,
+    more: Keep,
+    rest: Keep,
+}
+
+impl Plan {
+    fn all(blocks: usize, keep: Keep) -> Self {
+        Plan { blocks, last: blocks, more: keep, rest: keep }
+    }
+
+    pub(super) fn keeps_all(&self) -> bool {
+        self.more == Keep::All && self.last == self.blocks
+    }
+
+    pub(super) fn of_block(&self, block: usize) -> Keep {
+        if block + self.last >= self.blocks { self.more } else { self.rest }
     }
 }
 
-/// What the blocks' forward keeps of `tokens` tokens for backward, in elements. `adapter`: rank and targets.
-///
-/// On the CPU: x, its norm, q/k/v, attention and its log-sum-exps, the middle, its norm, what the activation takes and gives, the
-/// adapters' narrow products. A GPU makes the norms and what the activation gives again, and its figures in f32 are two elements each.
-pub(super) fn kept(layout: &Layout, adapter: Option<(usize, &[String])>, tokens: usize, keep: Keep, place: Place) -> u64 {
-    let Some(block) = layout.blocks.first() else { return 0 };
-    let narrow = |linear| adapter.map_or(0, |(rank, targets)| (targeted(linear, targets).count() * rank) as u64);
-    let [qkv, out, up, down] = block.linears().map(narrow);
-    let (s, heads) = (Sizes::of(layout), layout.heads as u64);
-    let (first, second) = match place {
-        Place::Cpu => (3 * s.hidden + s.qkv + s.heads + heads + 4 + qkv + out, s.hidden + s.up + s.inner + up + down),
-        Place::Gpu => (2 * s.hidden + s.qkv + s.heads + 2 * heads + 8 + qkv + 2 * out, s.up + up + down),
-    };
-    let a_token = match keep {
-        Keep::All => first + second,
-        Keep::Attention => first,
-        Keep::Input => s.hidden,
-    };
-    a_token * tokens as u64 * layout.blocks.len() as u64
+/// What decides on the memory of a micro-step.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Needs<'a> {
+    pub spec: &'a Spec,
+    pub layout: &'a Layout,
+    /// Rank and targets; `None` where all weights are trained.
+    pub adapter: Option<(usize, &'a [String])>,
+    /// Bytes of an element.
+    pub size: u64,
+    pub place: Place,
+    pub step: MicroStep,
+}
+
+impl Needs<'_> {
+    /// Whether blocks keep what norms and activation gave. On a GPU these are made again in passes that backward makes anyway, for one part
+    /// in a hundred of a step: worth it for adapters, which are trained where memory is short. Made again they may differ from forward's in
+    /// the last bit, so this must not depend on what happens to be free.
+    pub(super) fn keeps_inputs(&self) -> bool {
+        self.place == Place::Cpu || self.adapter.is_none()
+    }
+
+    /// What to keep: without a word from the config the most that `room` holds.
+    pub(super) fn plan(&self, recompute: Recompute, room: Option<u64>) -> Plan {
+        let blocks = self.layout.blocks.len();
+        let room = match (recompute, room) {
+            (Recompute::None, _) | (Recompute::Auto, None) => return Plan::all(blocks, Keep::All),
+            (Recompute::Mlp, _) => return Plan::all(blocks, Keep::Attention),
+            (Recompute::Block, _) => return Plan::all(blocks, Keep::Input),
+            (Recompute::Auto, Some(room)) => room,
+        };
+        let choices = [(Keep::All, Keep::Attention), (Keep::Attention, Keep::Input)]
+            .into_iter()
+            .flat_map(|(more, rest)| (1..=blocks).rev().map(move |last| Plan { blocks, last, more, rest }));
+        let working = self.working();
+        choices.into_iter().find(|plan| self.activations(plan) + working <= room).unwrap_or(Plan::all(blocks, Keep::Input))
+    }
+
+    /// Bytes that the forward pass keeps, with the residual stream and what blocks make again.
+    fn activations(&self, plan: &Plan) -> u64 {
+        let a_block = |keep| self.kept(keep);
+        let (last, rest) = (plan.last as u64, (plan.blocks - plan.last) as u64);
+        let again = |keep| a_block(Keep::All) - a_block(keep);
+        let of_last = last * a_block(plan.more);
+        let again = if rest == 0 { again(plan.more) } else { again(plan.more).max(again(plan.rest).saturating_sub(of_last)) };
+        let residual = self.step.tokens as u64 * self.spec.hidden() as u64 * self.size;
+        of_last + rest * a_block(plan.rest) + residual + again
+    }
+
+    /// Bytes that a block's forward keeps for backward.
+    ///
+    /// On the CPU: x, its norm, q/k/v, attention and its log-sum-exps, the middle, its norm, what the activation takes and gives, the
+    /// adapters' narrow products. On a GPU figures in f32 are two elements each.
+    fn kept(&self, keep: Keep) -> u64 {
+        let Some(block) = self.layout.blocks.first() else { return 0 };
+        let narrow = |linear| self.adapter.map_or(0, |(rank, targets)| (targeted(linear, targets).count() * rank) as u64);
+        let [qkv, out, up, down] = block.linears().map(narrow);
+        let (s, heads) = (Sizes::of(self.layout), self.layout.heads as u64);
+        let (first, second) = match self.place {
+            Place::Cpu => (3 * s.hidden + s.qkv + s.heads + heads + 4 + qkv + out, s.hidden + s.up + s.inner + up + down),
+            Place::Gpu => {
+                let (first, second) = (2 * s.hidden + s.qkv + s.heads + 2 * heads + 8 + qkv + 2 * out, s.up + up + down);
+                if self.keeps_inputs() { (first + s.hidden, second + s.hidden + s.inner) } else { (first, second) }
+            }
+        };
+        let a_token = match keep {
+            Keep::All => first + second,
+            Keep::Attention => first,
+            Keep::Input => s.hidden,
+        };
+        a_token * self.step.tokens as u64 * self.size
+    }
+
+    /// The larger of what the loss and what a block's backward pass need for themselves.
+    fn working(&self) -> u64 {
+        let Needs { spec, layout, size, place, step, .. } = *self;
+        let (n, vocab) = (step.tokens as u64, spec.vocab() as u64);
+        let rows = (step.trained as u64).min((logits_at_once(place) as u64 / vocab).max(1));
+        let s = Sizes::of(layout);
+        let narrow = rows * s.hidden * 4 + n * s.hidden * 2;
+        let queries = (layout.heads * layout.head_size) as u64;
+        match place {
+            Place::Cpu => {
+                let gradients = n * (5 * s.hidden + s.heads + s.qkv + s.up + s.inner);
+                let heads = layout.heads * step.tokens.div_ceil(step.longest.max(1));
+                let at_once = rayon::current_num_threads().min(heads) as u64;
+                let attention = 3 * n * queries + 2 * at_once * QUERIES * step.longest as u64;
+                4 * (rows * vocab + narrow).max(gradients + attention)
+            }
+            Place::Gpu => {
+                // The gradients of what goes into the activation, of what comes out of it, and that once more; the block's own.
+                let mlp = n * (s.up + 2 * s.inner + 2 * s.hidden);
+                let parts = if layout.kv_heads < layout.heads { 4 * n * queries } else { 0 }; // f32
+                let attention = n * (3 * s.hidden + s.heads + 2 * s.qkv + 4 * layout.heads as u64) + parts;
+                let head = if self.adapter.is_none() { 0 } else { n * s.hidden };
+                size * (rows * vocab + narrow + head).max(mlp.max(attention))
+            }
+        }
+    }
 }
 
 /// Widths of a block, in elements a token.
@@ -178,32 +285,6 @@ impl Sizes {
             heads,
             up,
             inner: if gated { up / 2 } else { up },
-        }
-    }
-}
-
-/// The larger of what the loss and what a block's backward pass need for themselves.
-fn working(spec: &Spec, layout: &Layout, step: MicroStep, size: u64, place: Place, method: Method) -> u64 {
-    let (n, vocab) = (step.tokens as u64, spec.vocab() as u64);
-    let rows = (step.trained as u64).min((logits_at_once(place) as u64 / vocab).max(1));
-    let s = Sizes::of(layout);
-    let narrow = rows * s.hidden * 4 + n * s.hidden * 2;
-    let queries = (layout.heads * layout.head_size) as u64;
-    match place {
-        Place::Cpu => {
-            let gradients = n * (5 * s.hidden + s.heads + s.qkv + s.up + s.inner);
-            let heads = layout.heads * step.tokens.div_ceil(step.longest.max(1));
-            let at_once = rayon::current_num_threads().min(heads) as u64;
-            let attention = 3 * n * queries + 2 * at_once * QUERIES * step.longest as u64;
-            4 * (rows * vocab + narrow).max(gradients + attention)
-        }
-        Place::Gpu => {
-            // The gradients of what goes into the activation, of what comes out of it, and that once more; the block's own.
-            let mlp = n * (s.up + 2 * s.inner + 2 * s.hidden);
-            let parts = if layout.kv_heads < layout.heads { 4 * n * queries } else { 0 }; // f32
-            let attention = n * (3 * s.hidden + s.heads + 2 * s.qkv + 4 * layout.heads as u64) + parts;
-            let head = if method == Method::Full { 0 } else { n * s.hidden };
-            size * (rows * vocab + narrow + head).max(mlp.max(attention))
         }
     }
 }
@@ -261,11 +342,34 @@ mod tests {
             assert!(off.abs() < 0.05, "{shape} {config} {step:?}: {gib:.2} GiB, measured {measured} ({:+.1} %)", off * 100.0);
         };
         let lora = "method: lora\nbase_precision: bf16\n";
-        check("llama-3.1-8b", lora, [2048, 2048, 2048], 21.65);
-        check("llama-3.1-8b", lora, [8192, 8192, 2048], 39.06);
-        check("llama-3.1-8b", lora, [8192, 8192, 8192], 39.06);
-        check("llama-3.1-8b", &format!("{lora}recompute: mlp\n"), [8192, 8192, 8192], 25.43);
-        check("gpt2-xl", "method: full\nbase_precision: bf16\n", [4096, 4096, 1024], 26.81);
+        check("llama-3.1-8b", lora, [2048, 2048, 2048], 20.66);
+        check("llama-3.1-8b", lora, [8192, 8192, 2048], 38.09);
+        check("llama-3.1-8b", lora, [8192, 8192, 8192], 38.10);
+        check("gpt2-xl", "method: full\nbase_precision: bf16\n", [4096, 4096, 1024], 27.42);
+    }
+
+    /// `voicetune bench train --shape llama-3.1-8b --precision bf16 --batch 1 --seq 8192 --memory 26` took 24.95 GiB.
+    #[test]
+    fn a_limit_is_kept_and_used() {
+        const GIB: u64 = 1 << 30;
+        let spec = Spec::named("llama-3.1-8b").unwrap();
+        let targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"].map(String::from);
+        let layout = layout::of(&spec);
+        let step = MicroStep { tokens: 8192, trained: 8192, longest: 8192 };
+        let needs = Needs { spec: &spec, layout: &layout, adapter: Some((16, &targets)), size: 2, place: Place::Gpu, step };
+        // Weights but for the embedding, and masters, values and moments of 42 million numbers.
+        let used = 2 * (8_030_261_248 - 128_256 * 4096) + 41_943_040 * 14;
+        let taken = |plan: &Plan| used + needs.activations(plan) + needs.working();
+        let within = |limit: u64| needs.plan(Recompute::Auto, Some(room(used, 120 * GIB, Some(limit))));
+        let plan = within(26 * GIB);
+        assert!((0.95..1.05).contains(&(taken(&plan) as f64 / GIB as f64 / 24.95)), "{plan:?}: {}", taken(&plan));
+        assert!(taken(&plan) <= 26 * GIB && taken(&Plan { last: plan.last + 1, ..plan }) > 26 * GIB, "{plan:?}");
+        assert_eq!((plan.of_block(31), plan.of_block(0)), (Keep::All, Keep::Attention));
+        assert!(within(100 * GIB).keeps_all());
+        let plan = within(20 * GIB);
+        assert_eq!((plan.of_block(31), plan.of_block(0)), (Keep::Attention, Keep::Input));
+        assert_eq!(within(1), Plan::all(32, Keep::Input)); // too little for anything is for the device to say
+        assert_eq!(needs.plan(Recompute::Mlp, Some(1)), Plan::all(32, Keep::Attention));
     }
 
     #[test]
@@ -286,7 +390,7 @@ mod tests {
     fn the_primary_models_take_what_their_types_say() {
         const GIB: u64 = 1 << 30;
         let llama = estimate_of("llama-3.1-8b", "method: lora\nbase_precision: bf16\n", [2047, 2000, 2047], Place::Gpu);
-        assert_eq!((llama.weights, llama.trainable), (2 * 8_030_261_248, 41_943_040));
+        assert_eq!((llama.weights, llama.trainable), (2 * (8_030_261_248 - 128_256 * 4096), 41_943_040)); // the embedding is the host's
         assert!((18 * GIB..40 * GIB).contains(&llama.total()), "{llama:?}");
         let gpt2 = estimate_of("gpt2-xl", "method: full\nbase_precision: f32\n", [1023, 1000, 1023], Place::Gpu);
         assert_eq!(gpt2.certain(), 16 * 1_557_611_200); // value, gradient, two moments

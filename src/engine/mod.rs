@@ -10,6 +10,8 @@ mod cpu;
 mod decode;
 pub mod device;
 mod gpt2;
+pub mod gradient;
+mod host_table;
 pub mod layout;
 mod llama;
 pub mod memory;
@@ -30,6 +32,8 @@ mod wide;
 pub use adapter::AdapterConfig;
 pub use model::{Model, TokenScore};
 
+use anyhow::Result;
+
 use crate::config::Recompute;
 
 /// What identifies a micro-step. Dropout is a pure function of it, so that resuming and recomputing repeat it exactly.
@@ -38,7 +42,26 @@ pub struct StepKey {
     pub seed: u64,
     pub step: u64,
     pub micro: u32,
+    /// Micro-steps of this optimiser step.
+    pub micro_steps: u32,
     pub recompute: Recompute,
+    /// The most that tensors on a GPU may take, in bytes; without it 80 % of what is free.
+    pub memory: Option<u64>,
+}
+
+/// The loss of a micro-step that may still be under way on a device.
+#[derive(Debug)]
+pub struct PendingLoss {
+    losses: Vec<ops::cross_entropy::Loss>,
+    tokens: usize,
+}
+
+impl PendingLoss {
+    /// Waits for it.
+    pub fn read(&self) -> Result<LossSum> {
+        let sums = self.losses.iter().map(ops::cross_entropy::Loss::sum).collect::<candle_core::Result<Vec<f64>>>()?;
+        Ok(LossSum { sum: sums.iter().sum(), tokens: self.tokens })
+    }
 }
 
 /// A loss summed over trained tokens, in nats.

@@ -6,9 +6,11 @@ use candle_core::{DType, Device, Tensor};
 use super::block::{self, Block};
 use super::cache::LayerCache;
 use super::device::Place;
+use super::gradient::Gradient;
+use super::host_table::HostTable;
 use super::layout::{self, Layout};
-use super::memory::Keep;
-use super::norm::Norm;
+use super::memory::{Keep, MicroStep, Plan};
+use super::norm::{Norm, Want};
 use super::ops::attention::Heads;
 use super::ops::cross_entropy::{self, Loss};
 use super::ops::product::{self, few_rows};
@@ -19,8 +21,8 @@ use super::projection::Projection;
 use super::spec::Spec;
 use super::weights::{Source, Store};
 use super::wide::Wide;
-use super::{Arm, LossSum, StepKey, device, memory};
-use crate::config::{Precision, Recompute};
+use super::{Arm, LossSum, PendingLoss, StepKey, device, memory};
+use crate::config::Precision;
 use crate::dataset::batch::Batch;
 
 /// Logits that exist at one time, in elements: 64 MiB in f32 on the CPU. A GPU takes more, 256 MiB in bf16, so that the head's
@@ -51,6 +53,10 @@ pub struct Model {
     pub(super) layout: Layout,
     pub(super) adapter: Option<super::adapter::AdapterConfig>,
     pub(super) embedding: ParamId,
+    /// Bytes that tensors have or could have on a GPU, when it was last asked.
+    device_memory: Option<u64>,
+    /// The embedding's rows, once training has moved them off the device.
+    pub(super) table: Option<HostTable>,
     pub(super) positions: Option<ParamId>,
     pub(super) norm: Norm,
     pub(super) head: ParamId,
@@ -111,7 +117,21 @@ impl Model {
             Spec::Gpt2(_) => None,
         };
         let base_params = params.len();
-        Ok(Model { spec: spec.clone(), params, blocks, layout, adapter: None, embedding, positions, norm, head, rope, base_params })
+        Ok(Model {
+            spec: spec.clone(),
+            params,
+            blocks,
+            layout,
+            adapter: None,
+            embedding,
+            table: None,
+            device_memory: None,
+            positions,
+            norm,
+            head,
+            rope,
+            base_params,
+        })
     }
 
     pub fn spec(&self) -> &Spec {
@@ -127,6 +147,10 @@ impl Model {
         if self.adapter.is_some() {
             bail!("a model with an adapter is trained through the adapter");
         }
+        if self.table.take().is_some() {
+            let back = self.params.value(self.embedding).to_device(self.device())?;
+            self.params.widen(self.embedding, back);
+        }
         self.params.ids().try_for_each(|id| self.params.train(id))
     }
 
@@ -140,53 +164,59 @@ impl Model {
     ///
     /// # Errors
     /// If a sequence is longer than the context, or the device runs out of memory.
-    pub fn accumulate(&mut self, batch: &Batch, scale: f64, step: StepKey) -> Result<LossSum> {
+    pub fn accumulate(&mut self, batch: &Batch, scale: f64, step: StepKey) -> Result<PendingLoss> {
         self.prepare(batch)?;
+        self.free_the_embedding()?;
+        self.params.rounds_gradients = step.micro_steps == 1;
         let pass = Pass::sequences(&batch.lengths, 0, Some(step));
         let rows = trained_rows(batch);
         if rows.is_empty() {
-            return Ok(LossSum { sum: 0.0, tokens: 0 });
+            return Ok(PendingLoss { losses: vec![], tokens: 0 });
         }
-        let keep = self.keep(step.recompute, batch.tokens.len());
+        let (plan, keeps_inputs) = self.plan(step, batch, rows.len());
+        let kept = |saved: block::Saved| if keeps_inputs { saved } else { saved.without_inputs() };
         let mut x = self.embed(&batch.tokens, &pass)?;
         let mut saved: Vec<(Tensor, Option<block::Saved>)> = vec![];
-        for block in &self.blocks {
-            let (y, kept) = block.forward(&self.params, &x, &pass, self.rope.as_ref(), None)?;
-            let kept = match keep {
-                Keep::All => Some(kept),
-                Keep::Attention => Some(kept.without_mlp()),
+        for (i, block) in self.blocks.iter().enumerate() {
+            let (y, all) = block.forward(&self.params, &x, &pass, self.rope.as_ref(), None)?;
+            let kept = match plan.of_block(i) {
+                Keep::All => Some(kept(all)),
+                Keep::Attention => Some(kept(all).without_mlp()),
                 Keep::Input => None,
             };
             saved.push((x, kept));
             x = y;
         }
-        let (losses, mut dx) = self.loss_backward(&x, batch, &rows, scale)?;
+        let (losses, dx) = self.loss_backward(&x, batch, &rows, scale)?;
+        let losses = PendingLoss { losses, tokens: rows.len() };
         drop(x);
+        let mut dx = Gradient::from(dx);
         let embedding_trained = self.params.is_trained(self.embedding);
         for (i, block) in self.blocks.iter().enumerate().rev() {
-            let Some((input, kept)) = saved.pop() else { break };
-            let kept = match kept {
-                Some(kept) => kept,
-                None => block.forward(&self.params, &input, &pass, self.rope.as_ref(), None)?.1,
+            let Some((input, of_block)) = saved.pop() else { break };
+            let of_block = match of_block {
+                Some(of_block) => of_block,
+                None => kept(block.forward(&self.params, &input, &pass, self.rope.as_ref(), None)?.1),
             };
             drop(input);
             let want_dx = i > 0 || embedding_trained;
-            match block.backward(&mut self.params, dx, kept, &pass, self.rope.as_ref(), want_dx)? {
+            match block.backward(&mut self.params, dx, of_block, &pass, self.rope.as_ref(), want_dx)? {
                 Some(below) => dx = below,
-                None => return total(&losses, rows.len()),
+                None => return Ok(losses),
             }
         }
+        self.params.unsummed.add_up()?;
         if embedding_trained {
             let grad = self.params.take_grad(self.embedding)?;
-            let grad = embedding::backward(grad, &batch.tokens, &dx)?;
+            let grad = embedding::backward(grad, &batch.tokens, &dx.d)?;
             self.params.put_grad(self.embedding, grad);
             if let Some(positions) = self.positions {
                 let grad = self.params.take_grad(positions)?;
-                let grad = embedding::backward(grad, &pass.positions, &dx)?;
+                let grad = embedding::backward(grad, &pass.positions, &dx.d)?;
                 self.params.put_grad(positions, grad);
             }
         }
-        total(&losses, rows.len())
+        Ok(losses)
     }
 
     /// The loss of one packed batch, without gradients and without dropout.
@@ -294,7 +324,7 @@ impl Model {
     }
 
     fn embed(&self, tokens: &[u32], pass: &Pass) -> Result<Tensor> {
-        let x = embedding::forward(self.params.value(self.embedding), &Tensor::new(tokens, self.device())?)?;
+        let x = self.token_rows(&Tensor::new(tokens, self.device())?)?;
         match self.positions {
             None => Ok(x),
             Some(positions) => {
@@ -302,6 +332,32 @@ impl Model {
                 Ok(super::ops::add::add(embedding::forward(self.params.value(positions), &places)?, &x)?)
             }
         }
+    }
+
+    /// ids (N) -> their rows of the embedding (N, C).
+    fn token_rows(&self, ids: &Tensor) -> Result<Tensor> {
+        #[cfg(feature = "cuda")]
+        if let Some(table) = &self.table {
+            use voicetune_kernels::cuda::{embedding::rows, host::Table};
+            return Ok(rows(Table::Host(table), ids)?);
+        }
+        Ok(embedding::forward(self.params.value(self.embedding), ids)?)
+    }
+
+    /// Moves an embedding that is neither trained nor the head off a GPU, whose memory training needs more.
+    fn free_the_embedding(&mut self) -> Result<()> {
+        #[cfg(feature = "cuda")]
+        if self.table.is_none()
+            && self.device().is_cuda()
+            && self.embedding != self.head
+            && !self.params.is_trained(self.embedding)
+            && matches!(self.params.dtype, DType::BF16 | DType::F32)
+            && let Some(table) = HostTable::new(self.params.value(self.embedding))?
+        {
+            self.params.widen(self.embedding, table.tensor().clone());
+            self.table = Some(table);
+        }
+        Ok(())
     }
 
     /// The losses of the trained rows of x (N, C), chunk by chunk, and the gradient of x. Logits exist for one chunk at a time.
@@ -323,7 +379,7 @@ impl Model {
             if self.params.is_trained(self.head) {
                 self.params.add_grad_product(self.head, &dlogits.t()?, &h, 1.0)?;
             }
-            gradients.push(self.norm.backward(&mut self.params, &dh, &saved, None, false)?.0);
+            gradients.push(self.norm.backward(&mut self.params, &dh, &saved, None, Want::default())?.0.d);
         }
         let dx = if gradients.len() == 1 { gradients.remove(0) } else { Tensor::cat(&gradients, 0)? }; // (trained rows, C)
         let dx = if rows.len() == x.dim(0)? {
@@ -345,18 +401,37 @@ impl Model {
         (logits_at_once(device::place(self.device())) / self.spec.vocab()).max(1)
     }
 
-    /// Rows of x; x itself if they are all of them.
+    /// Rows of x, which rise: a part of x itself if none is left out between them.
     fn pick(&self, x: &Tensor, rows: &[u32]) -> Result<Tensor> {
-        if rows.len() == x.dim(0)? { Ok(x.clone()) } else { Ok(x.index_select(&Tensor::new(rows, self.device())?, 0)?) }
+        match (rows.first(), rows.last()) {
+            (Some(&first), Some(&last)) if (last - first) as usize + 1 == rows.len() => Ok(x.narrow(0, first as usize, rows.len())?),
+            _ => Ok(x.index_select(&Tensor::new(rows, self.device())?, 0)?),
+        }
     }
 
-    /// What each block's forward keeps for `tokens` tokens. By free memory, the most that fits into 80 % of it.
-    fn keep(&self, recompute: Recompute, tokens: usize) -> Keep {
-        let place = device::place(self.device());
-        let adapter = self.adapter.as_ref().map(|adapter| (adapter.r, &adapter.target_modules[..]));
-        let size = self.params.dtype.size_in_bytes() as u64;
-        let free = device::free_bytes(self.device()).map(|free| free / 10 * 8);
-        memory::keep(recompute, free, |keep| memory::kept(&self.layout, adapter, tokens, keep, place) * size)
+    /// What each block's forward keeps of this micro-step, and whether the projections' inputs are among it.
+    fn plan(&mut self, step: StepKey, batch: &Batch, trained: usize) -> (Plan, bool) {
+        let size = MicroStep { tokens: batch.tokens.len(), trained, longest: batch.lengths.iter().copied().max().unwrap_or(0) };
+        let needs = memory::Needs {
+            spec: &self.spec,
+            layout: &self.layout,
+            adapter: self.adapter.as_ref().map(|adapter| (adapter.r, &adapter.target_modules[..])),
+            size: self.params.dtype.size_in_bytes() as u64,
+            place: device::place(self.device()),
+            step: size,
+        };
+        let inputs = needs.keeps_inputs();
+        let Some(used) = device::tensor_bytes(self.device()) else { return (needs.plan(step.recompute, None), inputs) };
+        let with = |all: u64| memory::room(used, all.saturating_sub(used), step.memory);
+        // The driver takes a third of a millisecond to say what is free: it is asked where what it said last would not do twice over.
+        if let Some(all) = self.device_memory {
+            let plan = needs.plan(step.recompute, Some(with(all) / 2));
+            if plan.keeps_all() {
+                return (plan, inputs);
+            }
+        }
+        self.device_memory = device::free_bytes(self.device()).map(|free| used + free);
+        (needs.plan(step.recompute, self.device_memory.map(with)), inputs)
     }
 
     /// Writes `model.safetensors` with Hugging Face's names, in f32.
@@ -367,7 +442,7 @@ impl Model {
         let mut tensors = vec![];
         for id in self.params.ids().take(self.base_params) {
             let param = self.params.get(id);
-            tensors.extend(self.params.unstacked(id, param.master.as_ref().unwrap_or(&param.value))?);
+            tensors.extend(self.params.unstacked(id, &param.exact()?)?);
         }
         super::weights::save(&folder.join("model.safetensors"), &tensors)
     }
@@ -392,12 +467,6 @@ impl Model {
         }
         Ok(out)
     }
-}
-
-/// The losses of a micro-step, read once its backward pass has been given out: the device is not made to wait.
-fn total(losses: &[Loss], tokens: usize) -> Result<LossSum> {
-    let sums = losses.iter().map(Loss::sum).collect::<candle_core::Result<Vec<f64>>>()?;
-    Ok(LossSum { sum: sums.iter().sum(), tokens })
 }
 
 /// One sequence of which every token but the first is predicted; `None` where there is nothing to predict.

@@ -5,6 +5,7 @@ use candle_core::Tensor;
 #[cfg(feature = "cuda")]
 use voicetune_kernels::cuda;
 
+use super::gradient::Gradient;
 use super::ops::{add::add, layer_norm, rms_norm};
 use super::params::{ParamId, Params};
 use super::wide::Wide;
@@ -14,6 +15,16 @@ pub struct Norm {
     pub weight: ParamId,
     pub bias: Option<ParamId>,
     pub eps: f64,
+}
+
+/// What is wanted of backward beside the gradient of the input.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Want {
+    /// The sums of that gradient, where they cost nothing.
+    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "only a GPU's op takes them along"))]
+    pub sums: bool,
+    /// Forward's y.
+    pub again: bool,
 }
 
 /// What backward needs.
@@ -35,7 +46,9 @@ impl Norm {
     pub fn forward(&self, params: &Params, x: &Tensor, room: usize) -> Result<(Wide, Saved)> {
         #[cfg(feature = "cuda")]
         if cuda::applies(x) {
-            return self.fused(params, cuda::norm::Input { x, more: None }, room);
+            let bias = self.bias.map(|bias| params.value(bias));
+            let (y, statistics) = cuda::norm::forward(x, params.value(self.weight), bias, self.eps, room)?;
+            return Ok((Wide::new(y, x.dim(1)?), Saved { x: x.clone(), statistics }));
         }
         debug_assert_eq!(room, 0);
         let w = params.value(self.weight);
@@ -47,63 +60,43 @@ impl Norm {
         Ok((Wide::new(y, width), Saved { x: x.clone(), statistics }))
     }
 
-    /// The same of `more + x`, which is [`Saved::input`] then. Takes `more` whole, as [`add`] does.
-    pub fn forward_sum(&self, params: &Params, more: Tensor, x: &Tensor, room: usize) -> Result<(Wide, Saved)> {
-        #[cfg(feature = "cuda")]
-        if cuda::applies(x) {
-            return self.fused(params, cuda::norm::Input { x, more: Some(&more) }, room);
-        }
-        self.forward(params, &add(more, x)?, room)
-    }
-
-    #[cfg(feature = "cuda")]
-    fn fused(&self, params: &Params, input: cuda::norm::Input, room: usize) -> Result<(Wide, Saved)> {
-        let bias = self.bias.map(|bias| params.value(bias));
-        let normed = cuda::norm::forward(input, params.value(self.weight), bias, self.eps, room)?;
-        let x = normed.sum.unwrap_or_else(|| input.x.clone());
-        let width = x.dim(1)?;
-        Ok((Wide::new(normed.y, width), Saved { x, statistics: normed.saved }))
-    }
-
-    /// dy (N, C), whose rows may lie apart on a GPU -> dx (N, C) plus `residual` (N, C); and forward's y (N, C), if it is wanted again.
+    /// dy (N, C), whose rows may lie apart on a GPU -> dx (N, C) plus `residual` (N, C); and forward's y (N, C), if it is wanted.
     pub fn backward(
         &self,
         params: &mut Params,
         dy: &Tensor,
         saved: &Saved,
         residual: Option<&Tensor>,
-        want_again: bool,
-    ) -> Result<(Tensor, Option<Tensor>)> {
-        let want = params.is_trained(self.weight);
+        want: Want,
+    ) -> Result<(Gradient, Option<Tensor>)> {
+        let trained = params.is_trained(self.weight);
         let w = params.value(self.weight);
         #[cfg(feature = "cuda")]
         if cuda::applies(&saved.x) {
             let weights = (w, self.bias.map(|bias| params.value(bias)));
-            let gradients = cuda::norm::backward(dy, &saved.x, &saved.statistics, weights, residual, want, want_again)?;
-            if let Some((dw, db)) = gradients.weights {
-                self.add_grads(params, dw, db)?;
-            }
-            return Ok((gradients.dx, gradients.again));
+            let mut shares = vec![];
+            let want = cuda::norm::Want { weights: trained, sums: want.sums, again: want.again };
+            let gradients = cuda::norm::backward(dy, &saved.x, &saved.statistics, weights, residual, want, &mut shares)?;
+            params.unsummed.shares.extend(shares);
+            self.add_grads(params, gradients.dw, gradients.db)?;
+            return Ok((Gradient { d: gradients.dx, sums: gradients.sums }, gradients.again));
         }
         let dx = match self.bias {
             None => {
-                let (dx, dw) = rms_norm::backward(dy, &saved.x, &saved.statistics, w, want)?;
-                if let Some(dw) = dw {
-                    params.add_grad(self.weight, dw)?;
-                }
+                let (dx, dw) = rms_norm::backward(dy, &saved.x, &saved.statistics, w, trained)?;
+                self.add_grads(params, dw, None)?;
                 dx
             }
             Some(_) => {
-                let (dx, gradients) = layer_norm::backward(dy, &saved.x, &saved.statistics, w, want)?;
-                if let Some((dw, db)) = gradients {
-                    self.add_grads(params, dw, db)?;
-                }
+                let (dx, gradients) = layer_norm::backward(dy, &saved.x, &saved.statistics, w, trained)?;
+                let (dw, db) = gradients.unzip();
+                self.add_grads(params, dw, db)?;
                 dx
             }
         };
         let dx = residual.map_or(Ok(dx.clone()), |residual| add(dx, residual))?;
-        let again = if want_again { Some(self.again(params, saved)?) } else { None };
-        Ok((dx, again))
+        let again = if want.again { Some(self.again(params, saved)?) } else { None };
+        Ok((dx.into(), again))
     }
 
     /// Forward's y (N, C) once more.
@@ -111,8 +104,12 @@ impl Norm {
         Ok(self.forward(params, &saved.x, 0)?.0.columns()?)
     }
 
-    fn add_grads(&self, params: &mut Params, dw: Tensor, db: Tensor) -> Result<()> {
-        params.add_grad(self.weight, dw)?;
-        self.bias.map_or(Ok(()), |bias| params.add_grad(bias, db))
+    fn add_grads(&self, params: &mut Params, dw: Option<Tensor>, db: Option<Tensor>) -> Result<()> {
+        for (id, gradient) in [(Some(self.weight), dw), (self.bias, db)] {
+            if let (Some(id), Some(gradient)) = (id, gradient) {
+                params.add_grad(id, gradient)?;
+            }
+        }
+        Ok(())
     }
 }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use candle_core::{DType, Device, Tensor};
 #[cfg(feature = "cuda")]
 use voicetune_kernels::cuda;
 use voicetune_kernels::{adamw, pointwise};
 
+#[cfg(feature = "cuda")]
+use super::params::Master;
 use super::params::ParamId;
 use super::weights::{self, Source, Store};
 use super::{Model, cpu};
@@ -58,23 +60,30 @@ impl AdamW {
     }
 
     /// Clips the gradients to a global norm of `clip` (0 for no clipping), updates, and forgets them. Scaling follows
-    /// `torch.nn.utils.clip_grad_norm_`: by `clip / (norm + 1e-6)` where that is below 1.
+    /// `torch.nn.utils.clip_grad_norm_`: by `clip / (norm + 1e-6)` where that is below 1. Calls `meanwhile` once, before anything is
+    /// changed, and while a GPU is still busy with the gradients: the place to read and check the loss.
     ///
     /// # Errors
-    /// If the gradients are not finite: nothing is changed then.
-    pub fn step(&mut self, model: &mut Model, learning_rate: f64, clip: f64) -> Result<StepReport> {
+    /// If the gradients are not finite, or `meanwhile` fails: nothing is changed then.
+    pub fn step(&mut self, model: &mut Model, learning_rate: f64, clip: f64, meanwhile: impl FnOnce() -> Result<()>) -> Result<StepReport> {
         #[cfg(feature = "cuda")]
         if let Some(batch) = self.cuda_batch(model)? {
-            let grad_norm = batch.sum_of_squares()?.sqrt();
-            batch.update(&self.next(grad_norm, learning_rate, clip)?)?;
+            let clipped = batch.clip(&self.factors(1.0, learning_rate), clip)?;
+            meanwhile()?;
+            batch.update(&clipped)?;
+            let grad_norm = clipped.norm()?;
+            check_norm(grad_norm)?;
             drop(batch);
             return Ok(self.done(model, grad_norm));
         }
+        meanwhile()?;
         let grad_norm = self.grad_norm(model)?;
-        let step = self.next(grad_norm, learning_rate, clip)?;
+        check_norm(grad_norm)?;
+        let step = self.factors(if clip > 0.0 { (clip / (grad_norm + 1e-6)).min(1.0) } else { 1.0 }, learning_rate);
         for (&id, moments) in &mut self.moments {
             let param = model.params.get(id);
-            let (Some(gradient), Some(master)) = (param.gradient().transpose()?, &param.master) else { continue };
+            let Some(gradient) = param.gradient().transpose()? else { continue };
+            let master = &param.exact()?;
             if cpu::applies(master) {
                 update(master, moments, &gradient, &step)?;
             } else {
@@ -85,19 +94,16 @@ impl AdamW {
         Ok(self.done(model, grad_norm))
     }
 
-    /// The next step, for gradients of this norm.
-    fn next(&self, grad_norm: f64, learning_rate: f64, clip: f64) -> Result<adamw::Step> {
-        if !grad_norm.is_finite() {
-            bail!("the gradient is not finite ({grad_norm}); a lower learning_rate or a longer warm-up may help");
-        }
-        Ok(adamw::Step {
+    /// The next step's, with this factor on the gradients.
+    fn factors(&self, grad_scale: f64, learning_rate: f64) -> adamw::Step {
+        adamw::Step {
             learning_rate,
             weight_decay: self.config.weight_decay,
             betas: self.config.betas,
             eps: self.config.eps,
             t: self.steps + 1,
-            grad_scale: if clip > 0.0 { (clip / (grad_norm + 1e-6)).min(1.0) } else { 1.0 },
-        })
+            grad_scale,
+        }
     }
 
     fn done(&mut self, model: &mut Model, grad_norm: f64) -> StepReport {
@@ -112,10 +118,14 @@ impl AdamW {
         let mut parameters = vec![];
         for (&id, Moments { m, v, .. }) in &self.moments {
             let param = model.params.get(id);
-            let (Some(g), Some(p)) = (param.gradient().transpose()?, &param.master) else { continue };
+            let (Some(g), Some(master)) = (param.gradient().transpose()?, &param.master) else { continue };
             if !cuda::applies(&param.value) {
                 return Ok(None);
             }
+            let p = match master {
+                Master::Whole(master) => cuda::adamw::Master::Whole(master),
+                Master::Low(low) => cuda::adamw::Master::Low(low),
+            };
             let apart = param.folded.is_some() || param.value.dtype() != DType::F32;
             let value = apart.then(|| cuda::adamw::Value { tensor: &param.value, scale: param.folded.unwrap_or(1.0) });
             parameters.push(cuda::adamw::Parameter { p, m, v, g, value });
@@ -172,6 +182,11 @@ impl AdamW {
             steps.first().copied().and_then(|n| u64::try_from(n).ok()).with_context(|| format!("{}: no step count", file.display()))?;
         Ok(())
     }
+}
+
+fn check_norm(grad_norm: f64) -> Result<()> {
+    ensure!(grad_norm.is_finite(), "the gradient is not finite ({grad_norm}); a lower learning_rate or a longer warm-up may help");
+    Ok(())
 }
 
 /// Fails where the optimiser cannot keep its state in this type.

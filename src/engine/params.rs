@@ -1,12 +1,13 @@
 //! The weights of a model by id: their values in the type that is computed in, f32 masters and gradients where they are trained.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use candle_core::{DType, Device, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use super::gradient::Unsummed;
 use super::layout::{Init, Slot};
-use super::ops::product::{add_product, first_product};
+use super::ops::product::{add_product, first_product, scaled_product};
 use super::weights::Store;
 
 /// Which parameter.
@@ -23,10 +24,19 @@ pub struct Param {
     pub folded: Option<f64>,
     /// The value and, below it, rows of zeros up to a multiple of [`ROWS`], where it has some.
     pub padded: Option<Tensor>,
-    /// What is trained, in f32; `None` for a frozen weight.
-    pub master: Option<Tensor>,
-    /// Of this optimiser step so far, in f32; with the rows of `padded`.
+    /// `None` for a frozen weight.
+    pub master: Option<Master>,
+    /// Of this optimiser step so far, in f32 or bf16 (see [`Params::rounds_gradients`]); with the rows of `padded`.
     grad: Option<Tensor>,
+}
+
+/// What is trained, in f32.
+#[derive(Debug, Clone)]
+pub enum Master {
+    Whole(Tensor),
+    /// The low halves of its elements, of which the value is the high ones: on a GPU that computes in bf16.
+    #[cfg(feature = "cuda")]
+    Low(Tensor),
 }
 
 /// cuBLAS is several times slower at bf16 matrices whose rows are no multiple of this: GPT-2's vocabulary of 50,257.
@@ -37,6 +47,16 @@ impl Param {
     pub fn gradient(&self) -> Option<Result<Tensor>> {
         let grad = self.grad.as_ref()?;
         Some(if self.padded.is_some() { grad.narrow(0, 0, self.value.dims()[0]).map_err(Into::into) } else { Ok(grad.clone()) })
+    }
+
+    /// What is trained, else the value; in f32 or the type of the value.
+    pub fn exact(&self) -> Result<Tensor> {
+        match &self.master {
+            None => Ok(self.value.clone()),
+            Some(Master::Whole(master)) => Ok(master.clone()),
+            #[cfg(feature = "cuda")]
+            Some(Master::Low(low)) => Ok(voicetune_kernels::cuda::adamw::join(&self.value, low)?),
+        }
     }
 
     /// The value with its rows of zeros.
@@ -65,11 +85,16 @@ pub struct Params {
     list: Vec<Param>,
     pub dtype: DType,
     pub device: Device,
+    /// Gradients of whole matrices are kept in bf16, where that is what is computed in: each is one product, added up in f32 and rounded
+    /// once. Not where several micro-steps are added up.
+    pub rounds_gradients: bool,
+    /// What is still missing of gradients that are sums over rows.
+    pub unsummed: Unsummed,
 }
 
 impl Params {
     pub fn new(dtype: DType, device: Device) -> Self {
-        Params { list: vec![], dtype, device }
+        Params { list: vec![], dtype, device, rounds_gradients: false, unsummed: Unsummed::default() }
     }
 
     /// Adds a frozen parameter with this value.
@@ -85,7 +110,7 @@ impl Params {
     pub fn push_trained(&mut self, slot: Slot, master: &Tensor) -> Result<ParamId> {
         let master = master.to_device(&self.device)?.to_dtype(DType::F32)?;
         let value = master.to_dtype(self.dtype)?;
-        self.list.push(Param { slot, value, folded: None, padded: None, master: Some(master), grad: None });
+        self.list.push(Param { slot, value, folded: None, padded: None, master: Some(Master::Whole(master)), grad: None });
         Ok(ParamId(self.list.len() - 1))
     }
 
@@ -110,16 +135,23 @@ impl Params {
     /// Makes a parameter trainable.
     pub fn train(&mut self, id: ParamId) -> Result<()> {
         let param = &mut self.list[id.0];
-        if param.master.is_none() {
-            // A copy: on the CPU the optimiser changes the master in place.
-            param.master = Some(param.value.to_dtype(DType::F32)?.copy()?);
-            if param.value.dtype() == DType::F32 {
-                param.value = param.master.clone().context("just set")?;
-            }
-            if param.padded.is_some() {
-                param.folded = Some(1.0);
-            }
+        if param.master.is_some() {
+            return Ok(());
         }
+        #[cfg(feature = "cuda")]
+        if param.value.device().is_cuda() && param.value.dtype() == DType::BF16 && param.value.is_contiguous() {
+            param.master = Some(Master::Low(param.value.zeros_like()?)); // nothing was rounded off so far
+            return Ok(());
+        }
+        // A copy: on the CPU the optimiser changes the master in place.
+        let master = param.value.to_dtype(DType::F32)?.copy()?;
+        if param.value.dtype() == DType::F32 {
+            param.value = master.clone();
+        }
+        if param.padded.is_some() {
+            param.folded = Some(1.0);
+        }
+        param.master = Some(Master::Whole(master));
         Ok(())
     }
 
@@ -138,14 +170,18 @@ impl Params {
     /// Takes new f32 values for a trained parameter.
     pub fn set_master(&mut self, id: ParamId, master: Tensor) -> Result<()> {
         let param = &mut self.list[id.0];
+        #[cfg(feature = "cuda")]
+        if let Some(Master::Low(low)) = &param.master {
+            return Ok(voicetune_kernels::cuda::adamw::split(&master, &param.value, low)?);
+        }
         if param.folded.is_none() {
             param.value = master.to_dtype(self.dtype)?;
         }
-        param.master = Some(master);
+        param.master = Some(Master::Whole(master));
         self.refresh(id)
     }
 
-    /// Lets a weight lie in the first columns of a wider matrix.
+    /// Lets a frozen weight lie elsewhere.
     pub fn widen(&mut self, id: ParamId, columns: Tensor) {
         self.list[id.0].value = columns;
     }
@@ -161,7 +197,7 @@ impl Params {
     /// Writes the value of a folded parameter from its master.
     fn refresh(&self, id: ParamId) -> Result<()> {
         let param = &self.list[id.0];
-        let (Some(scale), Some(master)) = (param.folded, &param.master) else { return Ok(()) };
+        let (Some(scale), Some(Master::Whole(master))) = (param.folded, &param.master) else { return Ok(()) };
         #[cfg(feature = "cuda")]
         {
             let value = voicetune_kernels::cuda::adamw::Value { tensor: &param.value, scale };
@@ -189,6 +225,9 @@ impl Params {
 
     /// Adds to a parameter's gradient.
     pub fn add_grad(&mut self, id: ParamId, gradient: Tensor) -> Result<()> {
+        if self.list[id.0].grad.is_some() {
+            self.unsummed.add_up()?; // the gradient may be among them
+        }
         let param = &mut self.list[id.0];
         param.grad = Some(match param.grad.take() {
             None => gradient,
@@ -205,6 +244,16 @@ impl Params {
             Some(sum) => add_product(sum, a, b, scale)?,
         });
         Ok(())
+    }
+
+    /// Takes the only product `a b` that this optimiser step adds to a parameter's gradient, if [`Params::rounds_gradients`]; else adds
+    /// it.
+    pub fn add_only_product(&mut self, id: ParamId, a: &Tensor, b: &Tensor) -> Result<()> {
+        if self.rounds_gradients && self.dtype == DType::BF16 && self.device.is_cuda() && self.list[id.0].grad.is_none() {
+            self.list[id.0].grad = Some(scaled_product(a, b, 1.0)?);
+            return Ok(());
+        }
+        self.add_grad_product(id, a, b, 1.0)
     }
 
     /// The gradient so far, or zeros, for the caller to add to and give back with [`Params::put_grad`].

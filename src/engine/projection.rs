@@ -9,6 +9,7 @@
 use anyhow::Result;
 use candle_core::Tensor;
 
+use super::gradient::Gradient;
 use super::ops::product::{Columns, add_columns, add_product, few_rows, linear, linear_plus, scaled_product};
 use super::ops::{add, dropout, gelu};
 use super::params::{ParamId, Params};
@@ -47,6 +48,15 @@ pub struct AdapterPart {
     /// Its columns of y.
     pub at: usize,
     pub width: usize,
+}
+
+/// The gradient of a projection's input, which may lack the adapter's part.
+#[derive(Debug)]
+pub struct Parts {
+    /// (N, in), whose rows may lie apart.
+    pub dx: Tensor,
+    /// dh (N, layers R) and A (layers R, in), whose product is still to be added.
+    pub product: Option<(Tensor, Tensor)>,
 }
 
 /// What the weights' gradients still need once the input's is made: that lets the input be made again as late as possible.
@@ -109,6 +119,11 @@ impl Projection {
         Ok((raised, active))
     }
 
+    /// Whether its backward needs the sums of dy.
+    pub fn wants_sums(&self, params: &Params) -> bool {
+        self.bias.is_some_and(|bias| params.is_trained(bias))
+    }
+
     /// The operands of the whole layer as one product: with the adapter folded in, or where none serves these rows.
     fn as_one<'a>(&'a self, params: &'a Params, x: &Wide, h: Option<&Tensor>) -> Option<(candle_core::Result<Tensor>, &'a Tensor)> {
         match (h, self.adapter.as_ref().and_then(|adapter| adapter.folded.as_ref())) {
@@ -123,19 +138,38 @@ impl Projection {
     pub fn backward(
         &self,
         params: &mut Params,
-        dy: &Tensor,
+        dy: &Gradient,
         h: Option<&Tensor>,
         pass: &Pass,
         want_dx: bool,
     ) -> Result<(Option<Tensor>, Pending)> {
+        let (parts, pending) = self.backward_in_parts(params, dy, h, pass, want_dx)?;
+        let whole = |Parts { dx, product }: Parts| match product {
+            Some((dh, a)) => add_product(dx, &dh, &a, 1.0),
+            None => Ok(dx),
+        };
+        Ok((parts.map(whole).transpose()?, pending))
+    }
+
+    /// The same, where who takes dx may add the adapter's part of it himself.
+    pub fn backward_in_parts(
+        &self,
+        params: &mut Params,
+        dy: &Gradient,
+        h: Option<&Tensor>,
+        pass: &Pass,
+        want_dx: bool,
+    ) -> Result<(Option<Parts>, Pending)> {
         let trained = params.is_trained(self.weight);
+        let Gradient { d: dy, sums } = dy;
         if let Some(bias) = self.bias.filter(|_| trained) {
-            params.add_grad(bias, add::column_sums(dy)?)?;
+            let sums = sums.clone().map_or_else(|| add::column_sums(dy, &mut params.unsummed), Ok)?;
+            params.add_grad(bias, sums)?;
         }
         let dy_kept = trained.then(|| dy.clone());
         let (Some(adapter), Some(h)) = (&self.adapter, h) else {
             let dx = if want_dx { Some(scaled_product(dy, params.value(self.weight), 1.0)?) } else { None };
-            return Ok((dx, Pending { dy: dy_kept, dh: None }));
+            return Ok((dx.map(|dx| Parts { dx, product: None }), Pending { dy: dy_kept, dh: None }));
         };
         for (i, part) in adapter.parts.iter().enumerate() {
             if params.is_trained(part.b) {
@@ -144,7 +178,7 @@ impl Projection {
             }
         }
         let w = params.value(self.weight);
-        let (mut dx, dh) = match &adapter.folded {
+        let (dx, dh) = match &adapter.folded {
             Some(folded) => {
                 let input = w.dim(1)?;
                 let d = if want_dx {
@@ -157,21 +191,22 @@ impl Projection {
             }
             None => (want_dx.then(|| dy.matmul(w)).transpose()?, adapter.dh(params, dy)?),
         };
-        if let Some(sum) = dx.take() {
-            let (a, p) = (params.value(adapter.a), adapter.dropout_now(pass));
-            dx = Some(if p == 0.0 {
-                add_product(sum, &dh, a, 1.0)?
-            } else {
-                dropout::add(sum, &scaled_product(&dh, a, 1.0)?, p, self.dropout_key(pass))?
-            });
-        }
-        Ok((dx, Pending { dy: dy_kept, dh: Some(dh) }))
+        let (a, p) = (params.value(adapter.a), adapter.dropout_now(pass));
+        let parts = match dx {
+            Some(dx) if p == 0.0 => Some(Parts { dx, product: Some((dh.clone(), a.clone())) }),
+            Some(dx) => {
+                let dx = dropout::add(dx, &scaled_product(&dh, a, 1.0)?, p, self.dropout_key(pass))?;
+                Some(Parts { dx, product: None })
+            }
+            None => None,
+        };
+        Ok((parts, Pending { dy: dy_kept, dh: Some(dh) }))
     }
 
     /// The gradients that need the input, x (N, in).
     pub fn finish(&self, params: &mut Params, pending: Pending, x: &Tensor, pass: &Pass) -> Result<()> {
         if let Some(dy) = pending.dy {
-            params.add_grad_product(self.weight, &dy.t()?, x, 1.0)?;
+            params.add_only_product(self.weight, &dy.t()?, x)?;
         }
         if let (Some(adapter), Some(dh)) = (&self.adapter, pending.dh)
             && params.is_trained(adapter.a)

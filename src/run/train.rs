@@ -149,16 +149,30 @@ impl<'a> Training<'a> {
             bail!("step {step}: {} hold no token to train on; look at them with `voicetune encode`", pairs.join(", "));
         }
         let shown = || format!("step {step} (pairs: {})", pairs.join(", "));
-        let mut sum = LossSum::default();
+        let mut pending = vec![];
         for (micro, batch) in batches.iter().enumerate() {
-            let key = StepKey { seed: config.seed, step: step as u64, micro: micro as u32, recompute: config.recompute };
+            let key = StepKey {
+                seed: config.seed,
+                step: step as u64,
+                micro: micro as u32,
+                micro_steps: batches.len() as u32,
+                recompute: config.recompute,
+                memory: None,
+            };
             faults.compute(step).with_context(shown)?;
-            sum += slot.model.accumulate(batch, 1.0 / trained as f64, key).with_context(shown)?;
+            pending.push(slot.model.accumulate(batch, 1.0 / trained as f64, key).with_context(shown)?);
         }
-        let loss = faults.loss(step, sum.mean());
-        check_finite("the loss", loss, step, &pairs)?;
         let lr = learning_rate(&config.schedule, config.optimizer.learning_rate, step - 1, self.plan.steps());
-        let report = self.optimizer.step(&mut slot.model, lr, config.clip_grad_norm).with_context(shown)?;
+        let (mut sum, mut loss) = (LossSum::default(), 0.0);
+        let report = self.optimizer.step(&mut slot.model, lr, config.clip_grad_norm, || {
+            for micro in &pending {
+                sum += micro.read()?;
+            }
+            loss = faults.loss(step, sum.mean());
+            check_finite("the loss", loss, step, &pairs)
+        });
+        // What is said of the loss names the step and its pairs already.
+        let report = if loss.is_finite() { report.with_context(shown)? } else { report? };
         let grad_norm = faults.grad_norm(step, report.grad_norm);
         check_finite("the gradient's norm", grad_norm, step, &pairs)?;
         let seconds = clock.elapsed().as_secs_f64();

@@ -4,6 +4,13 @@
 use candle_core::{DType, Device, Result, Tensor};
 use voicetune_kernels::cuda::normal;
 
+/// Whether a case is to be run: all are, unless `CUDA_CASES` names some by parts of their names, between commas (a sanitizer takes many
+/// minutes for each).
+pub fn wanted(name: &str) -> bool {
+    let cases = std::env::var("CUDA_CASES").unwrap_or_default();
+    cases.is_empty() || cases.split(',').any(|part| name.contains(part))
+}
+
 /// One op's case in one type.
 pub struct Case<'a> {
     pub device: Device,

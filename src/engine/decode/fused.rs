@@ -5,6 +5,7 @@ use anyhow::Result;
 use candle_core::{DType, Tensor};
 use voicetune_kernels::cuda::gemv::{self, LowRank, Product, Then};
 use voicetune_kernels::cuda::graph::{Graph, Mailbox};
+use voicetune_kernels::cuda::host::Table;
 use voicetune_kernels::cuda::step::Norm;
 use voicetune_kernels::cuda::{self, sample, step};
 
@@ -136,7 +137,8 @@ impl<'a> Walk<'a> {
         let places = self.model.positions.map(|id| params.value(id));
         // In f32 the kernels make h before its product; in bf16 the product waits for it.
         let missing = self.adapters.as_ref().map(|adapters| &adapters.h).filter(|h| h.dtype() == DType::BF16);
-        step::embed(params.value(self.model.embedding), places, &state.tokens, &state.positions, &self.x, missing)?;
+        let table = self.model.table.as_ref().map_or(Table::Device(params.value(self.model.embedding)), Table::Host);
+        step::embed(table, places, &state.tokens, &state.positions, &self.x, missing)?;
         let tables = self.model.rope.as_ref().map(|rope| rope.tables());
         for (i, (block, cache)) in self.model.blocks.iter().zip(&self.caches).enumerate() {
             let then = match block.activation {
@@ -254,8 +256,7 @@ fn stacked(model: &Model, projection: &Projection, adapter: &Adapter) -> Result<
     let spare = adapter.width().next_multiple_of(8) - adapter.width();
     let mut columns = vec![];
     for part in &adapter.parts {
-        let b = params.get(part.b).master.as_ref().unwrap_or(params.value(part.b));
-        let b = (b * adapter.scale)?.to_dtype(a.dtype())?;
+        let b = (params.get(part.b).exact()?.to_dtype(DType::F32)? * adapter.scale)?.to_dtype(a.dtype())?;
         columns.push(b.pad_with_zeros(0, part.at, out - part.at - part.width)?);
     }
     let b = Tensor::cat(&columns, 1)?.pad_with_zeros(1, 0, spare)?.contiguous()?;

@@ -6,6 +6,7 @@ use voicetune_kernels::cuda;
 use voicetune_kernels::pointwise;
 
 use crate::engine::cpu;
+use crate::engine::gradient::Unsummed;
 
 /// `into + x`. Takes `into` whole, because where the op is fused its memory becomes the result's: it must be a tensor of the caller's own making.
 pub fn add(into: Tensor, x: &Tensor) -> Result<Tensor> {
@@ -37,12 +38,13 @@ pub fn add_bias(into: Tensor, bias: &Tensor) -> Result<Tensor> {
     Ok(into)
 }
 
-/// Sums over the rows of `dy` (N, C), in f32: a bias's gradient (C).
-pub fn column_sums(dy: &Tensor) -> Result<Tensor> {
+/// Sums over the rows of `dy` (N, C), in f32: a bias's gradient (C). On a GPU it is whole once `unsummed` is added up.
+pub fn column_sums(dy: &Tensor, unsummed: &mut Unsummed) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
     if cuda::applies(dy) {
-        return cuda::pointwise::column_sums(dy);
+        return cuda::pointwise::column_sums(dy, &mut unsummed.shares);
     }
+    let _ = unsummed; // a GPU's alone
     if !cpu::applies(dy) {
         return dy.to_dtype(candle_core::DType::F32)?.sum(0);
     }

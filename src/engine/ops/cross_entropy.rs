@@ -12,15 +12,17 @@ use crate::engine::cpu;
 pub enum Loss {
     Sum(f64),
     /// Of each row (N), in f32.
-    Rows(Tensor),
+    #[cfg(feature = "cuda")]
+    Sent(cuda::letter::Letter),
 }
 
 impl Loss {
-    /// Summed over rows; waits for the device.
+    /// Summed over rows; waits until the device has made it.
     pub fn sum(&self) -> Result<f64> {
         match self {
             Loss::Sum(sum) => Ok(*sum),
-            Loss::Rows(rows) => Ok(rows.to_vec1::<f32>()?.into_iter().map(f64::from).sum()),
+            #[cfg(feature = "cuda")]
+            Loss::Sent(rows) => Ok(rows.f32s()?.into_iter().map(f64::from).sum()),
         }
     }
 }
@@ -29,7 +31,8 @@ impl Loss {
 pub fn forward_backward(logits: Tensor, targets: &[u32], scale: f64) -> Result<(Loss, Tensor)> {
     #[cfg(feature = "cuda")]
     if cuda::applies(&logits) {
-        return Ok((Loss::Rows(cuda::cross_entropy::forward_backward(&logits, targets, scale)?), logits));
+        let rows = cuda::cross_entropy::forward_backward(&logits, targets, scale)?;
+        return Ok((Loss::Sent(cuda::letter::Letter::send(&rows)?), logits));
     }
     if !cpu::applies(&logits) {
         let (loss, gradient) = plain::forward_backward(&logits, targets, scale)?;

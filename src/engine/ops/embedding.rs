@@ -8,6 +8,10 @@ use crate::engine::cpu;
 
 /// table (V, C), ids (N) -> (N, C).
 pub fn forward(table: &Tensor, ids: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(table) {
+        return cuda::embedding::rows(cuda::host::Table::Device(table), ids);
+    }
     table.index_select(ids, 0)
 }
 

@@ -6,6 +6,7 @@ use voicetune_kernels::cuda;
 use voicetune_kernels::gelu as fused;
 
 use crate::engine::cpu;
+use crate::engine::gradient::{Gradient, Unsummed};
 
 /// Element by element.
 pub fn forward(x: &Tensor) -> Result<Tensor> {
@@ -23,7 +24,7 @@ pub fn forward(x: &Tensor) -> Result<Tensor> {
 pub fn backward(dy: &Tensor, x: &Tensor) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
     if cuda::applies(x) {
-        return Ok(backward_again(dy.clone(), x.copy()?, false)?.0);
+        return Ok(backward_again(dy.clone(), x.copy()?, false, None)?.0.d);
     }
     if !cpu::applies(x) {
         return plain::backward(dy, x);
@@ -55,16 +56,17 @@ pub fn of_linear(x: &Tensor, w: &Tensor, bias: &Tensor, room: usize) -> Result<(
     Ok((raised, active))
 }
 
-/// [`backward`], and what forward gave, if it is wanted again. Takes both whole: on a GPU the gradient takes the place of `x`,
-/// and what forward gave that of `dy`, whose rows may lie apart there.
-pub fn backward_again(dy: Tensor, x: Tensor, again: bool) -> Result<(Tensor, Option<Tensor>)> {
+/// [`backward`], with its sums over the rows where there is a place for them and a GPU, which takes them along; and what forward gave, if it is wanted again. Takes
+/// both whole: on a GPU the gradient takes the place of `x`, and what forward gave that of `dy`, whose rows may lie apart there.
+pub fn backward_again(dy: Tensor, x: Tensor, again: bool, sums: Option<&mut Unsummed>) -> Result<(Gradient, Option<Tensor>)> {
     #[cfg(feature = "cuda")]
     if cuda::applies(&x) {
-        cuda::activation::gelu_backward(&dy, &x, again)?;
-        return Ok((x, again.then_some(dy)));
+        let sums = cuda::activation::gelu_backward(&dy, &x, again, sums.map(|unsummed| &mut unsummed.shares))?;
+        return Ok((Gradient { d: x, sums }, again.then_some(dy)));
     }
+    let _ = sums; // whoever needs them takes them
     let again = if again { Some(forward(&x)?) } else { None };
-    Ok((backward(&dy, &x)?, again))
+    Ok((backward(&dy, &x)?.into(), again))
 }
 
 /// The same in candle tensor ops.

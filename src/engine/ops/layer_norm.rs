@@ -14,8 +14,7 @@ pub type WeightGradients = (Tensor, Tensor);
 pub fn forward(x: &Tensor, w: &Tensor, b: &Tensor, eps: f64) -> Result<(Tensor, Tensor)> {
     #[cfg(feature = "cuda")]
     if cuda::applies(x) {
-        let normed = cuda::norm::forward(cuda::norm::Input { x, more: None }, w, Some(b), eps, 0)?;
-        return Ok((normed.y, normed.saved));
+        return cuda::norm::forward(x, w, Some(b), eps, 0);
     }
     if !cpu::applies(x) {
         return plain::forward(x, w, b, eps);
@@ -31,8 +30,11 @@ pub fn backward(dy: &Tensor, x: &Tensor, saved: &Tensor, w: &Tensor, want: bool)
     #[cfg(feature = "cuda")]
     if cuda::applies(x) {
         // The bias only matters to what forward gave.
-        let gradients = cuda::norm::backward(dy, x, saved, (w, Some(w)), None, want, false)?;
-        return Ok((gradients.dx, gradients.weights));
+        let want = cuda::norm::Want { weights: want, ..Default::default() };
+        let mut shares = vec![];
+        let gradients = cuda::norm::backward(dy, x, saved, (w, Some(w)), None, want, &mut shares)?;
+        cuda::pointwise::add_up(&shares)?;
+        return Ok((gradients.dx, gradients.dw.zip(gradients.db)));
     }
     if !cpu::applies(x) {
         return plain::backward(dy, x, saved, w, want);

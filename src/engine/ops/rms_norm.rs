@@ -11,8 +11,7 @@ use crate::engine::cpu;
 pub fn forward(x: &Tensor, w: &Tensor, eps: f64) -> Result<(Tensor, Tensor)> {
     #[cfg(feature = "cuda")]
     if cuda::applies(x) {
-        let normed = cuda::norm::forward(cuda::norm::Input { x, more: None }, w, None, eps, 0)?;
-        return Ok((normed.y, normed.saved));
+        return cuda::norm::forward(x, w, None, eps, 0);
     }
     if !cpu::applies(x) {
         return plain::forward(x, w, eps);
@@ -26,8 +25,11 @@ pub fn forward(x: &Tensor, w: &Tensor, eps: f64) -> Result<(Tensor, Tensor)> {
 pub fn backward(dy: &Tensor, x: &Tensor, r: &Tensor, w: &Tensor, want_dw: bool) -> Result<(Tensor, Option<Tensor>)> {
     #[cfg(feature = "cuda")]
     if cuda::applies(x) {
-        let gradients = cuda::norm::backward(dy, x, r, (w, None), None, want_dw, false)?;
-        return Ok((gradients.dx, gradients.weights.map(|(dw, _)| dw)));
+        let want = cuda::norm::Want { weights: want_dw, ..Default::default() };
+        let mut shares = vec![];
+        let gradients = cuda::norm::backward(dy, x, r, (w, None), None, want, &mut shares)?;
+        cuda::pointwise::add_up(&shares)?;
+        return Ok((gradients.dx, gradients.dw));
     }
     if !cpu::applies(x) {
         return plain::backward(dy, x, r, w, want_dw);

@@ -24,7 +24,7 @@ pub fn forward(gate_up: &Tensor) -> Result<Tensor> {
 pub fn backward(dy: &Tensor, gate_up: &Tensor) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
     if cuda::applies(gate_up) {
-        return Ok(backward_again(dy.clone(), gate_up.copy()?, false)?.0);
+        return Ok(backward_again(dy.clone(), None, gate_up.copy()?, false)?.0);
     }
     if !cpu::applies(gate_up) {
         return plain::backward(dy, gate_up);
@@ -43,9 +43,17 @@ pub fn forward_wide(gate_up: &Tensor, room: usize) -> Result<Tensor> {
     forward(gate_up)
 }
 
-/// [`backward`], and what forward gave, if it is wanted again. Takes both whole: on a GPU the gradient takes the place of `gate_up`,
-/// and what forward gave that of `dy`, whose rows may lie apart there.
-pub fn backward_again(dy: Tensor, gate_up: Tensor, again: bool) -> Result<(Tensor, Option<Tensor>)> {
+/// [`backward`] from `dy` plus a product dh (N, K), a (K, I), if there is one; and what forward gave, if it is wanted again. Takes them
+/// whole: on a GPU the gradient takes the place of `gate_up`, and what forward gave that of `dy`, whose rows may lie apart there.
+pub fn backward_again(dy: Tensor, product: Option<(Tensor, Tensor)>, gate_up: Tensor, again: bool) -> Result<(Tensor, Option<Tensor>)> {
+    #[cfg(feature = "cuda")]
+    if let Some((dh, a)) = &product
+        && cuda::activation::adds_product(&dy, dh, a, &gate_up)?
+    {
+        cuda::activation::swiglu_backward_with(&dy, dh, a, &gate_up, again)?;
+        return Ok((gate_up, again.then_some(dy)));
+    }
+    let dy = product.map_or(Ok(dy.clone()), |(dh, a)| super::product::add_product(dy, &dh, &a, 1.0))?;
     #[cfg(feature = "cuda")]
     if cuda::applies(&gate_up) {
         cuda::activation::swiglu_backward(&dy, &gate_up, again)?;

@@ -230,7 +230,7 @@ fn products_that_add_equal_their_definition() {
 fn sums_and_scatters_equal_their_definition() {
     let (x, bias) = (random(1, &[70, 9]), random(2, &[9]));
     close("bias", &add::add_bias(x.copy().unwrap(), &bias).unwrap(), &x.broadcast_add(&bias).unwrap());
-    close("column sums", &add::column_sums(&x).unwrap(), &x.sum(0).unwrap());
+    close("column sums", &add::column_sums(&x, &mut Default::default()).unwrap(), &x.sum(0).unwrap());
     close("sum", &add::add(x.copy().unwrap(), &x).unwrap(), &(&x * 2.0).unwrap());
 
     let ids: Vec<u32> = (0..70).map(|i| i * i % 11).collect();

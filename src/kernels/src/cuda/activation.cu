@@ -4,14 +4,16 @@
 // took, and what forward gave (if `again`) that of its own gradient, so that forward's result need not be kept.
 #include "tiles.cuh"
 
-__device__ __forceinline__ float gelu(float x) {
-    float t = tanhf(0.7978845608028654f * (x + 0.044715f * x * x * x));
+// GELU of x, and its slope there. tanh z = 1 - 2 / (1 + exp 2z), whose error is that of its last digit beside 1.
+__device__ __forceinline__ float gelu(float x, float &slope) {
+    float square = x * x, z = 0.7978845608028654f * x * (1.0f + 0.044715f * square);
+    float t = 1.0f - __fdividef(2.0f, 1.0f + __expf(2.0f * z));
+    slope = 0.5f * (1.0f + t) + 0.5f * x * (1.0f - t * t) * 0.7978845608028654f * (1.0f + 0.134145f * square);
     return 0.5f * x * (1.0f + t);
 }
-
-__device__ __forceinline__ float gelu_slope(float x) {
-    float t = tanhf(0.7978845608028654f * (x + 0.044715f * x * x * x));
-    return 0.5f * (1.0f + t) + 0.5f * x * (1.0f - t * t) * 0.7978845608028654f * (1.0f + 0.134145f * x * x);
+__device__ __forceinline__ float gelu(float x) {
+    float slope;
+    return gelu(x, slope);
 }
 
 #define PLACE(V)                                                         \
@@ -26,17 +28,45 @@ __device__ __forceinline__ float gelu_slope(float x) {
         auto a = Lanes<T, V>::load(x + row * width + i);                                                               \
         for (int k = 0; k < V; k++) a.v[k] = gelu(a.v[k]);                                                             \
         a.store(y + row * stride + i);                                                                                 \
-    }                                                                                                                  \
-    extern "C" __global__ void gelu_backward##SUFFIX(T *dy, T *x, uint32_t width, uint32_t stride, uint32_t again) { \
-        PLACE(V)                                                                                                       \
-        auto a = Lanes<T, V>::load(x + row * width + i), d = Lanes<T, V>::load(dy + row * stride + i);                 \
-        for (int k = 0; k < V; k++) d.v[k] *= gelu_slope(a.v[k]);                                                      \
-        d.store(x + row * width + i);                                                                                  \
-        if (!again) return;                                                                                            \
-        for (int k = 0; k < V; k++) a.v[k] = gelu(a.v[k]);                                                             \
-        a.store(dy + row * stride + i);                                                                                \
     }
 EACH_TYPE(GELU)
+
+// A block takes blockDim.x V columns of `rows` neighbouring rows, two at a time, since the loads of one would wait for the stores of the
+// one before; `partials` (gridDim.x, width), unless null, takes the sums of the gradient over these rows.
+template <class T, int V>
+__device__ void gelu_backward(T *dy, T *x, float *partials, uint32_t n, uint32_t width, uint32_t stride, uint32_t rows, uint32_t again) {
+    constexpr int TOGETHER = 2;
+    const uint32_t i = (blockIdx.y * blockDim.x + threadIdx.x) * V, end = min(n, (blockIdx.x + 1) * rows);
+    if (i >= width) return;
+    float sums[V] = {};
+    for (uint32_t row = blockIdx.x * rows; row < end; row += TOGETHER) {
+        Lanes<T, V> a[TOGETHER], d[TOGETHER];
+#pragma unroll
+        for (int k = 0; k < TOGETHER; k++)
+            if (row + k < end) a[k] = Lanes<T, V>::load(x + size_t(row + k) * width + i), d[k] = Lanes<T, V>::load(dy + size_t(row + k) * stride + i);
+#pragma unroll
+        for (int k = 0; k < TOGETHER; k++) {
+            if (row + k >= end) break;
+#pragma unroll
+            for (int v = 0; v < V; v++) {
+                float slope;
+                a[k].v[v] = gelu(a[k].v[v], slope);
+                d[k].v[v] *= slope;
+                sums[v] += d[k].v[v];
+            }
+            d[k].store(x + size_t(row + k) * width + i);
+            if (again) a[k].store(dy + size_t(row + k) * stride + i);
+        }
+    }
+    if (!partials) return;
+    store_sums<V>(partials + size_t(blockIdx.x) * width + i, sums);
+}
+#define GELU_BACKWARD(T, V, SUFFIX)                                                                                    \
+    extern "C" __global__ void gelu_backward##SUFFIX(T *dy, T *x, float *partials, uint32_t n, uint32_t width, uint32_t stride, \
+                                                     uint32_t rows, uint32_t again) {                                  \
+        gelu_backward<T, V>(dy, x, partials, n, width, stride, rows, again);                                           \
+    }
+EACH_TYPE(GELU_BACKWARD)
 
 // gate and up become their gradients, where s = sigmoid(gate); -> what forward gave.
 __device__ __forceinline__ float swiglu_gradients(float s, float dy, float &gate, float &up) {

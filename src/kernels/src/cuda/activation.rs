@@ -2,10 +2,13 @@
 
 use candle_core::{DType, Result, Tensor, bail};
 
-use super::launch::{Grid, Image, address, empty, image, lanes, launch, multiplies_bf16, rows, suffix};
+use super::launch::{Grid, Image, address, empty, image, lanes, launch, multiplies_bf16, optional, rows, suffix};
+use super::pointwise::Shares;
 
 const IMAGE: Image = image!("activation");
 const THREADS: usize = 256;
+/// Blocks of rows that keep all multiprocessors busy: with sums over the rows each takes several rows, up to 16.
+const ENOUGH_BLOCKS: usize = 264;
 /// Rows and columns that a block takes where it adds a product.
 const ROWS: usize = 16;
 const COLUMNS: usize = 2 * THREADS;
@@ -23,15 +26,43 @@ pub fn swiglu(gate_up: &Tensor, room: usize) -> Result<Tensor> {
     forward("swiglu", gate_up, gate_up.dim(1)? / 2, room)
 }
 
-/// The gradient of x (N, I) in its place; and in that of dy (N, I), whose rows may lie apart, what forward gave, if it is wanted `again`.
-pub fn gelu_backward(dy: &Tensor, x: &Tensor, again: bool) -> Result<()> {
-    backward("gelu_backward", dy, x, 1, again)
+/// The gradient of x (N, I) in its place; and in that of dy (N, I), whose rows may lie apart, what forward gave, if it is wanted
+/// `again`. With `shares`, what will be the sums of the gradient over its rows (I) in f32 once they are added up.
+pub fn gelu_backward(dy: &Tensor, x: &Tensor, again: bool, shares: Option<&mut Vec<Shares>>) -> Result<Option<Tensor>> {
+    let (n, width) = dy.dims2()?;
+    if dy.dtype() != x.dtype() || x.dims() != [n, width] {
+        bail!("a gradient {:?} {:?} does not fit {:?} {:?}", dy.dtype(), dy.shape(), x.dtype(), x.shape());
+    }
+    let ((d, stride), at) = (rows(dy)?, address(x)?);
+    let v = lanes(dy.dtype(), &[width, stride], &[d, at]);
+    // A row's lanes shared out evenly over its blocks.
+    let blocks_a_row = (width / v).div_ceil(THREADS);
+    let threads = (width / v).div_ceil(blocks_a_row).next_multiple_of(32);
+    let a_block = if shares.is_some() { (n / ENOUGH_BLOCKS).clamp(1, 16) } else { 2 };
+    let blocks = n.div_ceil(a_block);
+    let partials = if shares.is_some() { Some(empty((blocks, width), DType::F32, x.device())?) } else { None };
+    let args = [d, at, optional(partials.as_ref())?, n.into(), width.into(), stride.into(), a_block.into(), u32::from(again).into()];
+    let grid = Grid { blocks: (blocks, blocks_a_row), threads, shared: 0 };
+    // SAFETY: n rows of dy, `stride` apart, and of x; a row of sums for each block of rows.
+    unsafe { launch(x.device(), &IMAGE, &format!("gelu_backward{}", suffix(x.dtype(), v)), grid, &args)? };
+    let (Some(shares), Some(partials)) = (shares, partials) else { return Ok(None) };
+    let (share, mut sums) = Shares::new(partials, width)?;
+    shares.push(share);
+    Ok(Some(sums.remove(0)))
 }
 
 /// The gradient of gate_up (N, 2I) in its place; and in that of dy (N, I), whose rows may lie apart, what forward gave, if it is wanted
 /// `again`.
 pub fn swiglu_backward(dy: &Tensor, gate_up: &Tensor, again: bool) -> Result<()> {
-    backward("swiglu_backward", dy, gate_up, 2, again)
+    let (n, width) = dy.dims2()?;
+    if dy.dtype() != gate_up.dtype() || gate_up.dims() != [n, 2 * width] {
+        bail!("a gradient {:?} {:?} does not fit {:?} {:?}", dy.dtype(), dy.shape(), gate_up.dtype(), gate_up.shape());
+    }
+    let ((d, stride), at) = (rows(dy)?, address(gate_up)?);
+    let v = lanes(dy.dtype(), &[width, stride], &[d, at]);
+    let args = [d, at, width.into(), stride.into(), u32::from(again).into()];
+    // SAFETY: n rows of dy, `stride` apart, and of gate_up.
+    unsafe { launch(dy.device(), &IMAGE, &format!("swiglu_backward{}", suffix(dy.dtype(), v)), grid(n, width, v), &args) }
 }
 
 /// [`swiglu_backward`] from `dy + dh a`: dh (N, K), whose rows may lie apart, and a (K, I). So an adapter's part of a gradient needs no
@@ -70,18 +101,6 @@ fn forward(kernel: &str, x: &Tensor, width: usize, room: usize) -> Result<Tensor
     // SAFETY: n rows; the first `width` columns of y are written.
     unsafe { launch(x.device(), &IMAGE, &format!("{kernel}{}", suffix(x.dtype(), v)), grid(n, width, v), &args)? };
     Ok(y)
-}
-
-fn backward(kernel: &str, dy: &Tensor, x: &Tensor, halves: usize, again: bool) -> Result<()> {
-    let (n, width) = dy.dims2()?;
-    if dy.dtype() != x.dtype() || x.dims() != [n, halves * width] {
-        bail!("a gradient {:?} {:?} does not fit {:?} {:?}", dy.dtype(), dy.shape(), x.dtype(), x.shape());
-    }
-    let ((d, stride), at) = (rows(dy)?, address(x)?);
-    let v = lanes(dy.dtype(), &[width, stride], &[d, at]);
-    let args = [d, at, width.into(), stride.into(), u32::from(again).into()];
-    // SAFETY: n rows of dy, `stride` apart, and of x.
-    unsafe { launch(x.device(), &IMAGE, &format!("{kernel}{}", suffix(x.dtype(), v)), grid(n, width, v), &args) }
 }
 
 fn grid(n: usize, width: usize, v: usize) -> Grid {

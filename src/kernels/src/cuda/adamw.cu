@@ -2,14 +2,38 @@
 #include "common.cuh"
 
 struct Parameter {
-    float *p, *m, *v;
-    const float *g;
+    float *p; // the master; or, with `halves`, the low 16 bits of each of its elements
+    float *m, *v;
+    const void *g; // f32 or bf16
     void *value; // what is computed with, where that is not p: p * scale, in bf16 or f32, `width` in a row, rows `stride` apart
     uint64_t n;
     uint32_t width, stride;
     float scale;
-    uint32_t bytes; // of an element of value
+    uint8_t bytes;      // of an element of value
+    uint8_t grad_bytes; // of an element of g
+    uint8_t halves;     // value is the master rounded to bf16, contiguous, and p what was rounded off
+    uint8_t unused;
 };
+
+// An f32 as the bf16 nearest to it (of two equally near the larger) and the low 16 bits of its own: together they are all of it.
+__device__ __forceinline__ float join(uint16_t value, uint16_t low) {
+    return __uint_as_float((uint32_t(value) << 16) + uint32_t(int32_t(int16_t(low))));
+}
+__device__ __forceinline__ void split(float master, uint16_t &value, uint16_t &low) {
+    const uint32_t bits = __float_as_uint(master);
+    value = (bits + 0x8000) >> 16;
+    low = bits;
+}
+
+// V neighbouring gradients.
+template <int V> __device__ __forceinline__ Lanes<f32, V> gradient(const Parameter &a, uint64_t i) {
+    if (a.grad_bytes == 4) return Lanes<f32, V>::load(static_cast<const float *>(a.g) + i);
+    auto g = Lanes<bf16, V>::load(static_cast<const bf16 *>(a.g) + i);
+    Lanes<f32, V> out;
+#pragma unroll
+    for (int k = 0; k < V; k++) out.v[k] = g.v[k];
+    return out;
+}
 
 __device__ __forceinline__ size_t place(const Parameter &a, uint64_t i) { return a.width == a.stride ? i : i / a.width * a.stride + i % a.width; }
 
@@ -45,13 +69,39 @@ template <int V> __device__ __forceinline__ void refresh(const Parameter &a, uin
     value.store(static_cast<bf16 *>(a.value) + place(a, i));
 }
 
+// V neighbouring elements of a parameter whose master is in halves.
+template <int V> __device__ __forceinline__ void update_halves(const Parameter &a, uint64_t i, const Factors &f) {
+    struct alignas(2 * V) Halves { uint16_t v[V]; };
+    Halves *value = reinterpret_cast<Halves *>(static_cast<uint16_t *>(a.value) + i), *low = reinterpret_cast<Halves *>(reinterpret_cast<uint16_t *>(a.p) + i);
+    Halves high = *value, rest = *low;
+    auto m = Lanes<f32, V>::load(a.m + i), v = Lanes<f32, V>::load(a.v + i), g = gradient<V>(a, i);
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+        float p = join(high.v[k], rest.v[k]);
+        update(p, m.v[k], v.v[k], g.v[k], f);
+        split(p, high.v[k], rest.v[k]);
+    }
+    *value = high;
+    *low = rest;
+    m.store(a.m + i);
+    v.store(a.v + i);
+}
+
 extern "C" __global__ void adamw(const Parameter *parameters, const uint2 *shares, const Factors *factors) {
     SHARE
     Factors f = *factors;
+    if (isnan(f.grad_scale)) return; // see `clip`
+    if (a.halves) {
+        uint64_t whole = start + (end - start) / 4 * 4;
+#pragma unroll 2
+        for (uint64_t i = start + threadIdx.x * 4; i < whole; i += blockDim.x * 4) update_halves<4>(a, i, f);
+        for (uint64_t i = whole + threadIdx.x; i < end; i += blockDim.x) update_halves<1>(a, i, f);
+        return;
+    }
     uint64_t whole = a.width % 4 == 0 && a.stride % 4 == 0 ? start + (end - start) / 4 * 4 : start;
     for (uint64_t i = start + threadIdx.x * 4; i < whole; i += blockDim.x * 4) {
         auto p = Lanes<f32, 4>::load(a.p + i), m = Lanes<f32, 4>::load(a.m + i), v = Lanes<f32, 4>::load(a.v + i);
-        auto g = Lanes<f32, 4>::load(a.g + i);
+        auto g = gradient<4>(a, i);
 #pragma unroll
         for (int k = 0; k < 4; k++) update(p.v[k], m.v[k], v.v[k], g.v[k], f);
         p.store(a.p + i);
@@ -60,7 +110,7 @@ extern "C" __global__ void adamw(const Parameter *parameters, const uint2 *share
         refresh(a, i, p);
     }
     for (uint64_t i = whole + threadIdx.x; i < end; i += blockDim.x) {
-        update(a.p[i], a.m[i], a.v[i], a.g[i], f);
+        update(a.p[i], a.m[i], a.v[i], gradient<1>(a, i).v[0], f);
         refresh(a, i, Lanes<f32, 1>::load(a.p + i));
     }
 }
@@ -71,16 +121,46 @@ extern "C" __global__ void refresh_values(const Parameter *parameters, const uin
     for (uint64_t i = start + threadIdx.x; i < end; i += blockDim.x) refresh(a, i, Lanes<f32, 1>::load(a.p + i));
 }
 
+// The sum of the blocks' squares, to `total`; and the factor on the gradients that clips their norm to `most` (0: no clipping), which is
+// NaN where the norm is not finite: then nothing is to be changed. One block.
+extern "C" __global__ void clip(const float *sums, uint32_t blocks, Factors *factors, double *total, double most) {
+    __shared__ double shares[32];
+    double sum = 0.0;
+    for (uint32_t i = threadIdx.x; i < blocks; i += blockDim.x) sum += sums[i];
+#pragma unroll
+    for (int offset = 16; offset > 0; offset /= 2) sum += __shfl_xor_sync(0xffffffff, sum, offset);
+    if (threadIdx.x % 32 == 0) shares[threadIdx.x / 32] = sum;
+    __syncthreads();
+    if (threadIdx.x > 0) return;
+    sum = 0.0;
+    for (uint32_t i = 0; i < blockDim.x / 32; i++) sum += shares[i];
+    *total = sum;
+    const double norm = sqrt(sum);
+    factors->grad_scale = !isfinite(norm) ? NAN : most > 0.0 ? fmin(most / (norm + 1e-6), 1.0) : 1.0;
+}
+
+// A master of n elements into its halves, and back.
+extern "C" __global__ void split_halves(const float *master, uint16_t *value, uint16_t *low, size_t n) {
+    for (size_t i = FIRST; i < n; i += STRIDE) split(master[i], value[i], low[i]);
+}
+extern "C" __global__ void join_halves(float *master, const uint16_t *value, const uint16_t *low, size_t n) {
+    for (size_t i = FIRST; i < n; i += STRIDE) master[i] = join(value[i], low[i]);
+}
+
 extern "C" __global__ void squares(const Parameter *parameters, const uint2 *shares, float *sums) {
     SHARE
     float sum = 0.0f;
     uint64_t whole = start + (end - start) / 4 * 4;
+#pragma unroll 4
     for (uint64_t i = start + threadIdx.x * 4; i < whole; i += blockDim.x * 4) {
-        auto g = Lanes<f32, 4>::load(a.g + i);
+        auto g = gradient<4>(a, i);
 #pragma unroll
         for (int k = 0; k < 4; k++) sum += g.v[k] * g.v[k];
     }
-    for (uint64_t i = whole + threadIdx.x; i < end; i += blockDim.x) sum += a.g[i] * a.g[i];
+    for (uint64_t i = whole + threadIdx.x; i < end; i += blockDim.x) {
+        float g = gradient<1>(a, i).v[0];
+        sum += g * g;
+    }
     sum = block_sum(sum);
     if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }

@@ -2,7 +2,8 @@
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
-use super::launch::{Grid, Image, address, empty, image, launch, rows};
+use super::launch::{Grid, Image, Lists, address, empty, image, launch, rows};
+use super::letter::Letter;
 use crate::adamw::Step;
 
 const IMAGE: Image = image!("adamw");
@@ -10,10 +11,20 @@ const THREADS: usize = 256;
 /// Elements of one block's share: `CHUNK` in adamw.cu.
 const CHUNK: usize = 65536;
 
-/// A parameter, contiguous and of one length: f32 master, moments and gradient, and the value that is computed with.
+/// What is trained.
+#[derive(Debug, Clone, Copy)]
+pub enum Master<'a> {
+    /// In f32.
+    Whole(&'a Tensor),
+    /// The low halves of its elements, as the bits of a bf16 tensor: the high ones, rounded, are the value that is computed with, in bf16
+    /// and contiguous. Together they are the f32 master to the last bit, in two bytes less.
+    Low(&'a Tensor),
+}
+
+/// A parameter, contiguous and of one length: master, f32 moments, the gradient in f32 or bf16, and the value that is computed with.
 #[derive(Debug)]
 pub struct Parameter<'a> {
-    pub p: &'a Tensor,
+    pub p: Master<'a>,
     pub m: &'a Tensor,
     pub v: &'a Tensor,
     pub g: Tensor,
@@ -45,9 +56,40 @@ impl Value<'_> {
         if at.bits() % alignment != 0 {
             bail!("the value of a parameter of {:?} does not start at a {alignment}-byte boundary", t.shape());
         }
-        let scale = u64::from((self.scale as f32).to_bits());
-        Ok([at.bits(), width as u64 | (stride as u64) << 32, scale | (t.dtype().size_in_bytes() as u64) << 32])
+        Ok([at.bits(), width as u64 | (stride as u64) << 32, scale_and_sizes(self.scale, t.dtype().size_in_bytes(), 0, false)])
     }
+}
+
+/// The last word of the kernels' `Parameter`: the value's scale, the bytes of its elements and of the gradient's, and whether the master
+/// is in halves.
+fn scale_and_sizes(scale: f64, value: usize, gradient: usize, halves: bool) -> u64 {
+    u64::from((scale as f32).to_bits()) | (value as u64) << 32 | (gradient as u64) << 40 | u64::from(halves) << 48
+}
+
+/// Writes a master in f32 as its halves: the value in bf16, and the bits that were rounded off.
+pub fn split(master: &Tensor, value: &Tensor, low: &Tensor) -> Result<()> {
+    let n = check_halves(master, value, low)?;
+    let args = [address(master)?, address(value)?, address(low)?, n.into()];
+    // SAFETY: all three have n elements.
+    unsafe { launch(master.device(), &IMAGE, "split_halves", Grid::over(n), &args) }
+}
+
+/// The master in f32 that [`split`] took.
+pub fn join(value: &Tensor, low: &Tensor) -> Result<Tensor> {
+    let master = empty(value.shape(), DType::F32, value.device())?;
+    let n = check_halves(&master, value, low)?;
+    let args = [address(&master)?, address(value)?, address(low)?, n.into()];
+    // SAFETY: as above.
+    unsafe { launch(value.device(), &IMAGE, "join_halves", Grid::over(n), &args)? };
+    Ok(master)
+}
+
+fn check_halves(master: &Tensor, value: &Tensor, low: &Tensor) -> Result<usize> {
+    let n = master.elem_count();
+    if master.dtype() != DType::F32 || [value, low].iter().any(|t| t.dtype() != DType::BF16 || t.elem_count() != n) {
+        bail!("{:?} and {:?} are not the halves of {:?}", value.shape(), low.shape(), master.shape());
+    }
+    Ok(n)
 }
 
 /// Writes a value from its master alone, as an update would.
@@ -55,10 +97,23 @@ pub fn refresh(master: &Tensor, value: Value) -> Result<()> {
     let (n, device) = (master.elem_count(), master.device());
     let [at, place, scale] = value.words(n)?;
     let table = [address(master)?.bits(), 0, 0, 0, at, n as u64, place, scale].map(|word| word as i64);
-    let shares: Vec<u32> = (0..n.div_ceil(CHUNK)).flat_map(|chunk| [0, chunk as u32]).collect();
-    let (blocks, table, shares) = (shares.len() / 2, Tensor::new(&table, device)?, Tensor::new(shares, device)?);
+    let (table, shares) = (Tensor::new(&table, device)?, shares(&[n], device)?);
+    let blocks = shares.dim(0)?;
     // SAFETY: one parameter, whose master and value have n elements.
     unsafe { launch(device, &IMAGE, "refresh_values", Grid::rows(blocks, THREADS), &[address(&table)?, address(&shares)?]) }
+}
+
+/// What was made of the lengths of a list of parameters: every step asks for the same ones.
+static SHARES: Lists<Vec<usize>> = Lists::new();
+
+/// Which parameter each block takes, and which chunk of it: (blocks, 2).
+fn shares(lengths: &[usize], device: &Device) -> Result<Tensor> {
+    SHARES.get(lengths.to_vec(), device, |lengths| {
+        let of = |(i, n): (usize, &usize)| (0..n.div_ceil(CHUNK)).flat_map(move |chunk| [i as u32, chunk as u32]);
+        let shares: Vec<u32> = lengths.iter().enumerate().flat_map(of).collect();
+        let blocks = shares.len() / 2;
+        Tensor::from_vec(shares, (blocks, 2), device)
+    })
 }
 
 /// Parameters ready for the kernels: their addresses and the blocks' shares, on the device.
@@ -75,41 +130,74 @@ pub struct Batch<'a> {
 impl<'a> Batch<'a> {
     /// Checks the parameters and lists them for the device. There must be at least one.
     pub fn new(parameters: Vec<Parameter<'a>>, device: &Device) -> Result<Self> {
-        let (mut table, mut shares) = (vec![], vec![]);
-        for (i, a) in parameters.iter().enumerate() {
-            let n = a.p.elem_count();
-            if [a.p, a.m, a.v, &a.g].iter().any(|t| t.dtype() != DType::F32 || t.elem_count() != n) {
-                bail!("a parameter of {:?} has a moment or a gradient that does not fit", a.p.shape());
+        let mut table = vec![];
+        for a in &parameters {
+            let n = a.m.elem_count();
+            let is = |t: &Tensor, dtype: DType| t.dtype() == dtype && t.elem_count() == n;
+            let master = match a.p {
+                Master::Whole(p) => is(p, DType::F32),
+                Master::Low(low) => {
+                    is(low, DType::BF16) && a.value.is_some_and(|value| is(value.tensor, DType::BF16) && value.scale == 1.0)
+                }
+            };
+            if !master || !is(a.m, DType::F32) || !is(a.v, DType::F32) || !(is(&a.g, DType::F32) || is(&a.g, DType::BF16)) {
+                bail!("a parameter of {:?} has a master, moment or gradient that does not fit", a.m.shape());
             }
-            let places = [address(a.p)?, address(a.m)?, address(a.v)?, address(&a.g)?];
+            let (Master::Whole(p) | Master::Low(p)) = a.p;
+            let places = [address(p)?, address(a.m)?, address(a.v)?, address(&a.g)?];
             if places.iter().any(|place| place.bits() % 16 != 0) {
-                bail!("a parameter of {:?} does not start at a 16-byte boundary", a.p.shape());
+                bail!("a parameter of {:?} does not start at a 16-byte boundary", a.m.shape());
+            }
+            let halves = matches!(a.p, Master::Low(_));
+            if let Some(value) = a.value.filter(|_| halves) {
+                address(value.tensor)?; // contiguous
             }
             let [value, place, scale] = a.value.map_or(Ok([0, 4 | 4 << 32, 0]), |value| value.words(n))?;
             table.extend(places.map(|place| place.bits() as i64));
-            table.extend([value, n as u64, place, scale].map(|word| word as i64));
-            shares.extend((0..n.div_ceil(CHUNK)).flat_map(|chunk| [i as u32, chunk as u32]));
+            let last = scale | scale_and_sizes(0.0, 0, a.g.dtype().size_in_bytes(), halves);
+            table.extend([value, n as u64, place, last].map(|word| word as i64));
         }
-        let blocks = shares.len() / 2;
-        let (table, shares) = (Tensor::new(table, device)?, Tensor::new(shares, device)?);
+        let lengths: Vec<usize> = parameters.iter().map(|a| a.m.elem_count()).collect();
+        let (table, shares) = (Tensor::new(table, device)?, shares(&lengths, device)?);
+        let blocks = shares.dim(0)?;
         Ok(Batch { _parameters: parameters, table, shares, blocks, device: device.clone() })
     }
 
-    /// The sum of the squares of all gradients.
-    pub fn sum_of_squares(&self) -> Result<f64> {
+    /// Finds the norm of all gradients, and the factor that clips it to `most` (0 for no clipping): by `most / (norm + 1e-6)` where that is
+    /// below 1. Nothing is changed yet, and nothing waited for.
+    pub fn clip(&self, step: &Step, most: f64) -> Result<Clipped> {
+        let f = step.factors();
+        let factors = Tensor::new(&[f.decay, f.b1, f.c1, f.b2, f.c2, f.size, f.root, f.eps, f.grad_scale], &self.device)?;
         let sums = empty(self.blocks, DType::F32, &self.device)?;
         let args = [address(&self.table)?, address(&self.shares)?, address(&sums)?];
         // SAFETY: `new` made the table and the shares.
         unsafe { launch(&self.device, &IMAGE, "squares", Grid::rows(self.blocks, THREADS), &args)? };
-        Ok(sums.to_vec1::<f32>()?.iter().map(|&sum| f64::from(sum)).sum())
+        let total = empty(1, DType::I64, &self.device)?; // the bits of an f64
+        let args = [address(&sums)?, self.blocks.into(), address(&factors)?, address(&total)?, most.into()];
+        // SAFETY: one sum a block, nine factors and one total.
+        unsafe { launch(&self.device, &IMAGE, "clip", Grid::rows(1, 1024), &args)? };
+        Ok(Clipped { factors, total: Letter::send(&total)? })
     }
 
-    /// Updates masters, moments and values.
-    pub fn update(&self, step: &Step) -> Result<()> {
-        let f = step.factors();
-        let factors = Tensor::new(&[f.decay, f.b1, f.c1, f.b2, f.c2, f.size, f.root, f.eps, f.grad_scale], &self.device)?;
-        let args = [address(&self.table)?, address(&self.shares)?, address(&factors)?];
+    /// Updates masters, moments and values; does nothing where the norm is not finite.
+    pub fn update(&self, clipped: &Clipped) -> Result<()> {
+        let args = [address(&self.table)?, address(&self.shares)?, address(&clipped.factors)?];
         // SAFETY: `new` made the table and the shares; the caller's parameters are its own.
         unsafe { launch(&self.device, &IMAGE, "adamw", Grid::rows(self.blocks, THREADS), &args) }
+    }
+}
+
+/// A step's factors, of which the device makes the one on the gradients.
+#[derive(Debug)]
+pub struct Clipped {
+    factors: Tensor,
+    total: Letter,
+}
+
+impl Clipped {
+    /// Waits for the norm of all gradients, before clipping.
+    pub fn norm(&self) -> Result<f64> {
+        let total = self.total.i64s()?.first().map_or(f64::NAN, |&bits| f64::from_bits(bits as u64));
+        Ok(total.sqrt())
     }
 }

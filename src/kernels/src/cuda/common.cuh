@@ -34,6 +34,17 @@ template <class T, int V> struct Lanes {
     }
 };
 
+// V neighbouring sums, whose place is a multiple of V floats from a 16-byte boundary.
+template <int V> __device__ __forceinline__ void store_sums(float *to, const float (&sums)[V]) {
+    if (V % 4 == 0) {
+#pragma unroll
+        for (int k = 0; k + 3 < V; k += 4) *reinterpret_cast<float4 *>(to + k) = make_float4(sums[k], sums[k + 1], sums[k + 2], sums[k + 3]);
+    } else {
+#pragma unroll
+        for (int k = 0; k < V; k++) to[k] = sums[k];
+    }
+}
+
 // The first item of a thread, and the items of all threads: loops in strides of the grid.
 #define FIRST (size_t(blockIdx.x) * blockDim.x + threadIdx.x)
 #define STRIDE (size_t(gridDim.x) * blockDim.x)

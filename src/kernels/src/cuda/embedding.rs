@@ -1,10 +1,26 @@
-//! The gradient of an embedding: rows of dy added up by id, in the order of their positions.
+//! An embedding's rows, and its gradient: rows of dy added up by id, in the order of their positions.
 
 use candle_core::{DType, Result, Tensor, bail};
 
-use super::launch::{Grid, Image, address, image, launch, suffix};
+use super::host::Table;
+use super::launch::{Grid, Image, address, empty, image, lanes, launch, suffix};
 
 const IMAGE: Image = image!("embedding");
+
+/// table (V, C), ids (N), each below V -> (N, C).
+pub fn rows(table: Table, ids: &Tensor) -> Result<Tensor> {
+    let ((_, c), n) = (table.tensor().dims2()?, ids.dims1()?);
+    if ids.dtype() != DType::U32 {
+        bail!("rows are picked by u32, not by {:?}", ids.dtype());
+    }
+    let rows = empty((n, c), table.dtype(), ids.device())?;
+    let (from, to) = (table.address()?, address(&rows)?);
+    let v = lanes(table.dtype(), &[c], &[from, to]);
+    let args = [from, address(ids)?, to, c.into()];
+    // SAFETY: a block a row of c elements; the ids are below V by the caller's promise.
+    unsafe { launch(ids.device(), &IMAGE, &format!("embedded{}", suffix(table.dtype(), v)), Grid::rows(n, 256), &args)? };
+    Ok(rows)
+}
 
 /// `grad[ids[i]] += dy[i]` for grad (V, C) in f32 and dy (N, C), in the memory of `grad`.
 pub fn backward(grad: &Tensor, ids: &[u32], dy: &Tensor) -> Result<()> {

@@ -210,8 +210,17 @@ fn function(device: &CudaDevice, image: &Image, name: &str, shared: usize) -> Re
 /// The arguments must be those of the kernel, in order, and every address must have room for what the kernel reads and writes.
 pub(super) unsafe fn launch(device: &Device, image: &Image, name: &str, grid: Grid, args: &[Arg]) -> Result<()> {
     // SAFETY: promised by the caller.
-    unsafe { launch_with_maps(device, image, name, grid, &[], args) }
+    unsafe { launch_with_values::<Words>(device, image, name, grid, &[], args) }
 }
+
+/// Four words that a kernel takes by value, as one structure.
+pub(super) struct Words {
+    /// Read by the kernel alone.
+    pub _words: [u64; 4],
+}
+
+// SAFETY: 32 bytes of plain data.
+unsafe impl DeviceRepr for Words {}
 
 /// A matrix as Hopper's copy engine sees it: passed to a kernel by value.
 pub(super) struct TensorMap {
@@ -254,24 +263,24 @@ impl TensorMap {
     }
 }
 
-/// The same for a kernel whose first arguments are tensor maps.
+/// The same for a kernel whose first arguments are structures, tensor maps for one.
 ///
 /// # Safety
 /// As for [`launch`].
-pub(super) unsafe fn launch_with_maps(
+pub(super) unsafe fn launch_with_values<V: DeviceRepr>(
     device: &Device,
     image: &Image,
     name: &str,
     grid: Grid,
-    maps: &[TensorMap],
+    values: &[V],
     args: &[Arg],
 ) -> Result<()> {
     let Device::Cuda(device) = device else { bail!("expected a CUDA device") };
     let function = function(device, image, name, grid.shared)?;
     let stream = device.cuda_stream();
     let mut builder = stream.launch_builder(&function);
-    for map in maps {
-        builder.arg(map);
+    for value in values {
+        builder.arg(value);
     }
     for arg in args {
         builder.arg(&arg.0);

@@ -3,28 +3,14 @@
 
 #define EACH_LANE(V) _Pragma("unroll") for (int k = 0; k < V; k++)
 
-// Forward: x (N, C) -> y, rows `stride` apart. With `more` (N, C) the norm is of x + more, which goes to `sum`.
+// Forward: x (N, C) -> y, rows `stride` apart.
 // Backward: dy, rows `stride` apart -> dx (N, C) = the gradient + `residual` (N, C), unless null; and y again (N, C), unless null.
-
-// What forward normalises: the row itself, or its sum with `more`, as it is stored.
-#define ROW(T, V)                                                                                              \
-    const T *row = x + size_t(blockIdx.x) * c;                                                                 \
-    if (more) {                                                                                                \
-        T *into = sum + size_t(blockIdx.x) * c;                                                                \
-        const T *other = more + size_t(blockIdx.x) * c;                                                        \
-        for (uint32_t i = threadIdx.x * V; i < c; i += blockDim.x * V) {                                       \
-            auto a = Lanes<T, V>::load(row + i), b = Lanes<T, V>::load(other + i);                             \
-            EACH_LANE(V) a.v[k] += b.v[k];                                                                     \
-            a.store(into + i);                                                                                 \
-        }                                                                                                      \
-        row = into; /* a thread reads back what it wrote itself */                                             \
-    }
 
 // saved: r (N).
 #define RMS(T, V, SUFFIX)                                                                                      \
-    extern "C" __global__ void rms_norm##SUFFIX(const T *x, const T *more, T *sum, const T *w, T *y, float *saved, uint32_t c, \
+    extern "C" __global__ void rms_norm##SUFFIX(const T *x, const T *w, T *y, float *saved, uint32_t c, \
                                                 uint32_t stride, float eps) {                                  \
-        ROW(T, V)                                                                                              \
+        const T *row = x + size_t(blockIdx.x) * c;                                                             \
         float squares = 0.0f;                                                                                  \
         for (uint32_t i = threadIdx.x * V; i < c; i += blockDim.x * V) {                                       \
             auto a = Lanes<T, V>::load(row + i);                                                               \
@@ -37,38 +23,14 @@
             EACH_LANE(V) a.v[k] = a.v[k] * r * b.v[k];                                                         \
             a.store(y + size_t(blockIdx.x) * stride + i);                                                      \
         }                                                                                                      \
-    }                                                                                                          \
-    extern "C" __global__ void rms_norm_backward##SUFFIX(const T *dy, const T *x, const T *w, const T *b, const float *saved, \
-                                                         const T *residual, T *dx, T *again, uint32_t c, uint32_t stride) { \
-        size_t at = size_t(blockIdx.x) * c;                                                                    \
-        const T *gradient = dy + size_t(blockIdx.x) * stride;                                                  \
-        float r = saved[blockIdx.x], along = 0.0f;                                                             \
-        for (uint32_t i = threadIdx.x * V; i < c; i += blockDim.x * V) {                                       \
-            auto a = Lanes<T, V>::load(x + at + i), f = Lanes<T, V>::load(w + i), d = Lanes<T, V>::load(gradient + i); \
-            EACH_LANE(V) along += d.v[k] * f.v[k] * a.v[k];                                                    \
-        }                                                                                                      \
-        along = block_sum(along) * r / c;                                                                      \
-        for (uint32_t i = threadIdx.x * V; i < c; i += blockDim.x * V) {                                       \
-            auto a = Lanes<T, V>::load(x + at + i), f = Lanes<T, V>::load(w + i), d = Lanes<T, V>::load(gradient + i); \
-            EACH_LANE(V) d.v[k] = r * (d.v[k] * f.v[k] - a.v[k] * r * along);                                  \
-            if (residual) {                                                                                    \
-                auto more = Lanes<T, V>::load(residual + at + i);                                              \
-                EACH_LANE(V) d.v[k] += more.v[k];                                                              \
-            }                                                                                                  \
-            d.store(dx + at + i);                                                                              \
-            if (again) {                                                                                       \
-                EACH_LANE(V) a.v[k] = a.v[k] * r * f.v[k];                                                     \
-                a.store(again + at + i);                                                                       \
-            }                                                                                                  \
-        }                                                                                                      \
     }
 EACH_TYPE(RMS)
 
 // saved: mean and r (N, 2).
 #define LAYER(T, V, SUFFIX)                                                                                    \
-    extern "C" __global__ void layer_norm##SUFFIX(const T *x, const T *more, T *sum, const T *w, const T *b, T *y, float *saved, uint32_t c, \
+    extern "C" __global__ void layer_norm##SUFFIX(const T *x, const T *w, const T *b, T *y, float *saved, uint32_t c, \
                                                   uint32_t stride, float eps) {                                \
-        ROW(T, V)                                                                                              \
+        const T *row = x + size_t(blockIdx.x) * c;                                                             \
         float total = 0.0f, squares = 0.0f;                                                                    \
         for (uint32_t i = threadIdx.x * V; i < c; i += blockDim.x * V) {                                       \
             auto a = Lanes<T, V>::load(row + i);                                                               \
@@ -86,67 +48,85 @@ EACH_TYPE(RMS)
             EACH_LANE(V) a.v[k] = (a.v[k] - mean) * r * f.v[k] + g.v[k];                                       \
             a.store(y + size_t(blockIdx.x) * stride + i);                                                      \
         }                                                                                                      \
-    }                                                                                                          \
-    extern "C" __global__ void layer_norm_backward##SUFFIX(const T *dy, const T *x, const T *w, const T *b, const float *saved, \
-                                                           const T *residual, T *dx, T *again, uint32_t c, uint32_t stride) { \
-        size_t at = size_t(blockIdx.x) * c;                                                                    \
-        const T *gradient = dy + size_t(blockIdx.x) * stride;                                                  \
-        float mean = saved[2 * blockIdx.x], r = saved[2 * blockIdx.x + 1], sum = 0.0f, along = 0.0f;           \
-        for (uint32_t i = threadIdx.x * V; i < c; i += blockDim.x * V) {                                       \
-            auto a = Lanes<T, V>::load(x + at + i), f = Lanes<T, V>::load(w + i), d = Lanes<T, V>::load(gradient + i); \
-            EACH_LANE(V) {                                                                                     \
-                float g = d.v[k] * f.v[k];                                                                     \
-                sum += g;                                                                                      \
-                along += g * (a.v[k] - mean) * r;                                                              \
-            }                                                                                                  \
-        }                                                                                                      \
-        sum = block_sum(sum) / c;                                                                              \
-        along = block_sum(along) / c;                                                                          \
-        for (uint32_t i = threadIdx.x * V; i < c; i += blockDim.x * V) {                                       \
-            auto a = Lanes<T, V>::load(x + at + i), f = Lanes<T, V>::load(w + i), d = Lanes<T, V>::load(gradient + i); \
-            EACH_LANE(V) d.v[k] = r * (d.v[k] * f.v[k] - sum - (a.v[k] - mean) * r * along);                   \
-            if (residual) {                                                                                    \
-                auto more = Lanes<T, V>::load(residual + at + i);                                              \
-                EACH_LANE(V) d.v[k] += more.v[k];                                                              \
-            }                                                                                                  \
-            d.store(dx + at + i);                                                                              \
-            if (again) {                                                                                       \
-                auto g = Lanes<T, V>::load(b + i);                                                             \
-                EACH_LANE(V) a.v[k] = (a.v[k] - mean) * r * f.v[k] + g.v[k];                                   \
-                a.store(again + at + i);                                                                       \
-            }                                                                                                  \
-        }                                                                                                      \
     }
 EACH_TYPE(LAYER)
 
-// Partial sums (chunks, C) of dy x' and of dy over `rows` rows each; x' = (x - mean) r. saved holds `of` figures a row: r alone
-// (RMSNorm; db is null), or mean and r.
-template <class T>
-__device__ void partials(const T *dy, const T *x, const float *saved, float *dw, float *db, uint32_t n, uint32_t c, uint32_t rows, uint32_t of) {
-    __shared__ float sums[2][8][33];
-    uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, column = blockIdx.x * 32 + lane;
-    uint32_t end = min(n, (blockIdx.y + 1) * rows);
-    float weight = 0.0f, bias = 0.0f;
-    if (column < c)
-        for (uint32_t row = blockIdx.y * rows + warp; row < end; row += 8) {
-            float mean = of == 2 ? saved[2 * row] : 0.0f, r = saved[of * row + of - 1];
-            float d = to_float(dy[size_t(row) * c + column]);
-            weight += d * (to_float(x[size_t(row) * c + column]) - mean) * r;
-            bias += d;
+// Backward of `rows` neighbouring rows, a power of two up to twice the 8 warps of a block. First the warps share them out for the sums along
+// them; then each thread takes columns of its own through all of them. `partials` (blocks, kinds, C) takes the sums over these rows of
+// dy x' with x' = (x - mean) r (if `weights`), of dy (LayerNorm's, with them), and of dx (if `sums`), in this order. Without SUMS there are
+// none.
+template <bool LAYER, bool SUMS, class T, int V>
+__device__ void backward(const T *dy, const T *x, const T *w, const T *b, const float *saved, const T *residual, T *dx, T *again,
+                         float *partials, uint32_t n, uint32_t c, uint32_t stride, uint32_t rows, uint32_t weights, uint32_t sums) {
+    __shared__ float shares[2][16];
+    const uint32_t first = blockIdx.x * rows, count = min(rows, n - first), warp = threadIdx.x / 32, a_row = rows < 8 ? 8 / rows : 1;
+    auto mean_of = [&](uint32_t row) { return LAYER ? saved[2 * row] : 0.0f; };
+    auto r_of = [&](uint32_t row) { return LAYER ? saved[2 * row + 1] : saved[row]; };
+    for (uint32_t own = warp / a_row; own < count; own += 8 / a_row) {
+        const uint32_t row = first + own;
+        const float mean = mean_of(row), r = r_of(row);
+        float sum = 0.0f, along = 0.0f;
+        for (uint32_t i = (warp % a_row * 32 + threadIdx.x % 32) * V; i < c; i += a_row * 32 * V) {
+            auto a = Lanes<T, V>::load(x + size_t(row) * c + i), f = Lanes<T, V>::load(w + i), d = Lanes<T, V>::load(dy + size_t(row) * stride + i);
+            EACH_LANE(V) {
+                float g = d.v[k] * f.v[k];
+                sum += g;
+                along += g * (a.v[k] - mean) * r;
+            }
         }
-    sums[0][warp][lane] = weight;
-    sums[1][warp][lane] = bias;
+        sum = warp_sum(sum);
+        along = warp_sum(along);
+        const uint32_t share = own * a_row + warp % a_row;
+        if (threadIdx.x % 32 == 0) shares[0][share] = sum / c, shares[1][share] = along / c;
+    }
     __syncthreads();
-    if (warp == 0 && column < c) {
-        for (int i = 1; i < 8; i++) weight += sums[0][i][lane], bias += sums[1][i][lane];
-        dw[size_t(blockIdx.y) * c + column] = weight;
-        if (db) db[size_t(blockIdx.y) * c + column] = bias;
+    const uint32_t of_weights = weights ? (LAYER ? 2 : 1) : 0, kinds = of_weights + (sums ? 1 : 0);
+    for (uint32_t i = threadIdx.x * V; i < c; i += blockDim.x * V) {
+        auto f = Lanes<T, V>::load(w + i);
+        float dw[V] = {}, db[V] = {}, total[V] = {};
+        for (uint32_t row = first; row < first + count; row++) {
+            auto a = Lanes<T, V>::load(x + size_t(row) * c + i), d = Lanes<T, V>::load(dy + size_t(row) * stride + i);
+            const float mean = mean_of(row), r = r_of(row);
+            float sum = 0.0f, along = 0.0f;
+            for (uint32_t share = (row - first) * a_row; share < (row - first + 1) * a_row; share++) {
+                if (LAYER) sum += shares[0][share];
+                along += shares[1][share];
+            }
+            EACH_LANE(V) {
+                const float hat = (a.v[k] - mean) * r;
+                if (SUMS) dw[k] += d.v[k] * hat, db[k] += d.v[k];
+                d.v[k] = r * (d.v[k] * f.v[k] - sum - hat * along);
+                a.v[k] = hat * f.v[k];
+            }
+            if (residual) {
+                auto more = Lanes<T, V>::load(residual + size_t(row) * c + i);
+                EACH_LANE(V) d.v[k] += more.v[k];
+            }
+            if (SUMS) EACH_LANE(V) total[k] += d.v[k];
+            d.store(dx + size_t(row) * c + i);
+            if (!again) continue;
+            if (LAYER) {
+                auto g = Lanes<T, V>::load(b + i);
+                EACH_LANE(V) a.v[k] += g.v[k];
+            }
+            a.store(again + size_t(row) * c + i);
+        }
+        if (!SUMS) continue;
+        float *own = partials + size_t(blockIdx.x) * kinds * c + i;
+        if (weights) store_sums<V>(own, dw);
+        if (LAYER && weights) store_sums<V>(own + c, db);
+        if (sums) store_sums<V>(own + size_t(of_weights) * c, total);
     }
 }
-#define PARTIALS(T, SUFFIX)                                                                                    \
-    extern "C" __global__ void norm_partials##SUFFIX(const T *dy, const T *x, const float *saved, float *dw, float *db, uint32_t n, \
-                                                     uint32_t c, uint32_t rows, uint32_t of) {                 \
-        partials(dy, x, saved, dw, db, n, c, rows, of);                                                        \
+#define BACKWARD_OF(NAME, LAYER, SUMS, T, V)                                                                   \
+    extern "C" __global__ void __launch_bounds__(256, SUMS ? 2 : 6) NAME(const T *dy, const T *x, const T *w, const T *b, const float *saved, const T *residual, T *dx, \
+                                    T *again, float *partials, uint32_t n, uint32_t c, uint32_t stride, uint32_t rows, \
+                                    uint32_t weights, uint32_t sums) {                                         \
+        backward<LAYER, SUMS, T, V>(dy, x, w, b, saved, residual, dx, again, partials, n, c, stride, rows, weights, sums); \
     }
-PARTIALS(f32, _f32)
-PARTIALS(bf16, _bf16)
+#define BACKWARD(T, V, SUFFIX)                                      \
+    BACKWARD_OF(rms_norm_backward##SUFFIX, false, false, T, V)      \
+    BACKWARD_OF(rms_norm_backward_sums##SUFFIX, false, true, T, V)  \
+    BACKWARD_OF(layer_norm_backward##SUFFIX, true, false, T, V)     \
+    BACKWARD_OF(layer_norm_backward_sums##SUFFIX, true, true, T, V)
+EACH_TYPE(BACKWARD)

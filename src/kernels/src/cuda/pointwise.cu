@@ -21,34 +21,66 @@ EACH_TYPE(ADD)
     }
 EACH_TYPE(ADD_BIAS)
 
-// Rows `blockIdx.y * rows ..` of each column: partial sums (chunks, C). A warp's threads read neighbouring columns; the 8 warps of
-// a block take every eighth row.
-template <class T> __device__ void column_partials(const T *x, float *partials, uint32_t n, uint32_t c, uint32_t rows) {
-    __shared__ float sums[8][33];
-    uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, column = blockIdx.x * 32 + lane;
+// Partial sums (chunks, C) of the columns over `rows` rows each: a warp's threads read V neighbouring columns each, the 8 warps of a
+// block take every eighth row.
+template <class T, int V> __device__ void column_partials(const T *x, float *partials, uint32_t n, uint32_t c, uint32_t rows) {
+    __shared__ float sums[8][V][32];
+    uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, column = (blockIdx.x * 32 + lane) * V;
     uint32_t end = min(n, (blockIdx.y + 1) * rows);
-    float sum = 0.0f;
+    float sum[V] = {};
     if (column < c)
-        for (uint32_t row = blockIdx.y * rows + warp; row < end; row += 8) sum += to_float(x[size_t(row) * c + column]);
-    sums[warp][lane] = sum;
+#pragma unroll 4
+        for (uint32_t row = blockIdx.y * rows + warp; row < end; row += 8) {
+            auto a = Lanes<T, V>::load(x + size_t(row) * c + column);
+#pragma unroll
+            for (int k = 0; k < V; k++) sum[k] += a.v[k];
+        }
+#pragma unroll
+    for (int k = 0; k < V; k++) sums[warp][k][lane] = sum[k];
     __syncthreads();
-    if (warp == 0 && column < c) {
-        for (int i = 1; i < 8; i++) sum += sums[i][lane];
-        partials[size_t(blockIdx.y) * c + column] = sum;
+    // The block's threads share out the V columns of each lane.
+    for (uint32_t i = threadIdx.x; i < 32 * V; i += blockDim.x) {
+        uint32_t own = (blockIdx.x * 32 + i / V) * V + i % V;
+        if (own >= c) break;
+        float total = 0.0f;
+        for (int w = 0; w < 8; w++) total += sums[w][i % V][i / V];
+        partials[size_t(blockIdx.y) * c + own] = total;
     }
 }
-extern "C" __global__ void column_partials_f32(const f32 *x, float *p, uint32_t n, uint32_t c, uint32_t rows) {
-    column_partials(x, p, n, c, rows);
-}
-extern "C" __global__ void column_partials_bf16(const bf16 *x, float *p, uint32_t n, uint32_t c, uint32_t rows) {
-    column_partials(x, p, n, c, rows);
-}
+#define COLUMN_PARTIALS(T, V, SUFFIX)                                                                                            \
+    extern "C" __global__ void column_partials##SUFFIX(const T *x, float *p, uint32_t n, uint32_t c, uint32_t rows) {           \
+        column_partials<T, V>(x, p, n, c, rows);                                                                                 \
+    }
+EACH_TYPE(COLUMN_PARTIALS)
 
-// Adds up the partial sums of each column, in order.
-extern "C" __global__ void column_totals(const float *partials, float *sums, uint32_t chunks, uint32_t c) {
-    uint32_t column = FIRST;
-    if (column >= c) return;
+// Partial sums (chunks, columns) of kinds of C columns each, and their totals (kinds, stride).
+struct Shares {
+    const float *partials;
+    float *totals;
+    uint32_t chunks, columns, c, stride;
+};
+
+// Adds up four lists of partial sums, of which some may be empty: a block of 1,024 threads 32 columns, whose chunks its 32 warps share out.
+extern "C" __global__ void column_totals(Shares a, Shares b, Shares c, Shares d) {
+    __shared__ float shares[32][33];
+    uint32_t block = blockIdx.x;
+    auto blocks = [](const Shares &of) { return (of.columns + 31) / 32; };
+    if (block >= blocks(a)) {
+        block -= blocks(a), a = b;
+        if (block >= blocks(a)) {
+            block -= blocks(a), a = c;
+            if (block >= blocks(a)) block -= blocks(a), a = d;
+        }
+    }
+    uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, column = block * 32 + lane;
     float sum = 0.0f;
-    for (uint32_t i = 0; i < chunks; i++) sum += partials[size_t(i) * c + column];
-    sums[column] = sum;
+    if (column < a.columns)
+#pragma unroll 4
+        for (uint32_t i = warp; i < a.chunks; i += 32) sum += a.partials[size_t(i) * a.columns + column];
+    shares[warp][lane] = sum;
+    __syncthreads();
+    // Transposed: each warp adds up one column.
+    sum = warp_sum(shares[lane][warp]);
+    column = block * 32 + warp;
+    if (lane == 0 && column < a.columns) a.totals[size_t(column / a.c) * a.stride + column % a.c] = sum;
 }

@@ -1,13 +1,13 @@
 //! Sums of activations: residuals, biases over rows, and sums of columns.
 
-use candle_core::{DType, Device, Result, Tensor, bail};
+use candle_core::{DType, Result, Tensor, bail};
 
-use super::launch::{Grid, Image, address, empty, image, lanes, launch, suffix};
+use super::launch::{Grid, Image, Words, address, empty, image, lanes, launch, launch_with_values, suffix};
 
 const IMAGE: Image = image!("pointwise");
 
 /// Rows that one block of a column's sum takes.
-pub(super) const ROWS: usize = 128;
+const ROWS: usize = 64;
 
 /// `into += x`, in the memory of `into`.
 pub fn add(into: &Tensor, x: &Tensor) -> Result<()> {
@@ -34,24 +34,61 @@ pub fn add_bias(into: &Tensor, bias: &Tensor) -> Result<()> {
     unsafe { launch(into.device(), &IMAGE, &name, Grid::over(n / v), &[to, from, n.into(), c.into()]) }
 }
 
-/// Sums over the rows of x (N, C): (C) in f32.
-pub fn column_sums(x: &Tensor) -> Result<Tensor> {
+/// Sums over rows that are still in parts, and where [`add_up`] puts them: several ops' sums are added up in one launch.
+#[derive(Debug)]
+pub struct Shares {
+    /// (chunks, kinds C)
+    partials: Tensor,
+    /// (kinds, C or a little more)
+    totals: Tensor,
+    c: usize,
+}
+
+impl Shares {
+    /// From partial sums (chunks, kinds C), with what will be their totals: (C) for each kind, in f32.
+    pub(super) fn new(partials: Tensor, c: usize) -> Result<(Self, Vec<Tensor>)> {
+        let kinds = partials.dim(1)? / c;
+        let totals = empty((kinds, c.next_multiple_of(4)), DType::F32, partials.device())?; // each begins at a 16-byte boundary
+        let each = (0..kinds).map(|kind| totals.get(kind)?.narrow(0, 0, c)).collect::<Result<_>>()?;
+        Ok((Shares { partials, totals, c }, each))
+    }
+
+    /// An argument of `column_totals`.
+    fn words(&self) -> Result<[u64; 4]> {
+        let ((chunks, columns), stride) = (self.partials.dims2()?, self.totals.dim(1)?);
+        let two = |low: usize, high: usize| low as u64 | (high as u64) << 32;
+        Ok([address(&self.partials)?.bits(), address(&self.totals)?.bits(), two(chunks, columns), two(self.c, stride)])
+    }
+}
+
+/// Adds up what is still in parts, each sum in the order of its parts.
+pub fn add_up(shares: &[Shares]) -> Result<()> {
+    for some in shares.chunks(4) {
+        let mut words = [const { Words { _words: [0; 4] } }; 4]; // empty lists
+        let mut blocks = 0;
+        for (words, shares) in words.iter_mut().zip(some) {
+            words._words = shares.words()?;
+            blocks += shares.partials.dim(1)?.div_ceil(32);
+        }
+        let grid = Grid { blocks: (blocks, 1), threads: 1024, shared: 0 };
+        // SAFETY: of each of the four (chunks, columns) elements are read, and C of each row of the totals written.
+        unsafe { launch_with_values(some[0].partials.device(), &IMAGE, "column_totals", grid, &words, &[])? };
+    }
+    Ok(())
+}
+
+/// Sums over the rows of x (N, C): what will be (C) in f32 once `shares` are added up.
+pub fn column_sums(x: &Tensor, shares: &mut Vec<Shares>) -> Result<Tensor> {
     let (n, c) = x.dims2()?;
     let chunks = n.div_ceil(ROWS).max(1);
     let partials = empty((chunks, c), DType::F32, x.device())?;
-    let grid = Grid { blocks: (c.div_ceil(32), chunks), threads: 256, shared: 0 };
-    let args = [address(x)?, address(&partials)?, n.into(), c.into(), ROWS.into()];
+    let places = [address(x)?, address(&partials)?];
+    let v = lanes(x.dtype(), &[c], &places);
+    let grid = Grid { blocks: (c.div_ceil(32 * v), chunks), threads: 256, shared: 0 };
+    let args = [&places[..], &[n.into(), c.into(), ROWS.into()]].concat();
     // SAFETY: (n, c) elements are read, (chunks, c) written.
-    unsafe { launch(x.device(), &IMAGE, &format!("column_partials{}", suffix(x.dtype(), 1)), grid, &args)? };
-    column_totals(&partials, x.device())
-}
-
-/// Sums of the columns of f32 partial sums (chunks, C), in order.
-pub(super) fn column_totals(partials: &Tensor, device: &Device) -> Result<Tensor> {
-    let (chunks, c) = partials.dims2()?;
-    let sums = empty(c, DType::F32, device)?;
-    let args = [address(partials)?, address(&sums)?, chunks.into(), c.into()];
-    // SAFETY: (chunks, c) elements are read, c written.
-    unsafe { launch(device, &IMAGE, "column_totals", Grid::over(c), &args)? };
-    Ok(sums)
+    unsafe { launch(x.device(), &IMAGE, &format!("column_partials{}", suffix(x.dtype(), v)), grid, &args)? };
+    let (share, mut sums) = Shares::new(partials, c)?;
+    shares.push(share);
+    Ok(sums.remove(0))
 }

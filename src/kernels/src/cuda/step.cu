@@ -2,16 +2,25 @@
 // the cache's new entry. Tokens and positions are read on the device, so that one captured graph serves every step.
 #include "decode.cuh"
 
-// ids (B), positions (B) -> x (B, C): the token's embedding, and the position's where positions are learned. Sets all bits of the
+// ids (B), positions (B) -> x (B, C): the token's embedding, which may lie in the host's memory, and the position's where positions are
+// learned; c is a multiple of 8. Sets all bits of the
 // `count` words of `missing`.
 template <class T>
 __device__ void embed(const T *tokens, const T *places, const uint32_t *ids, const uint32_t *positions, T *x, uint32_t *missing, uint32_t c, uint32_t count) {
+    constexpr int V = 16 / sizeof(T);
     let_next_start();
     wait_for_input();
     for (uint32_t i = FIRST; i < count; i += STRIDE) missing[i] = 0xffffffff;
     const T *token = tokens + size_t(ids[blockIdx.x]) * c, *place = places ? places + size_t(positions[blockIdx.x]) * c : nullptr;
-    for (uint32_t i = threadIdx.x; i < c; i += blockDim.x)
-        x[size_t(blockIdx.x) * c + i] = from_float<T>(to_float(token[i]) + (place ? to_float(place[i]) : 0.0f));
+    for (uint32_t i = threadIdx.x * V; i < c; i += blockDim.x * V) {
+        auto a = Lanes<T, V>::load(token + i);
+        if (place) {
+            auto b = Lanes<T, V>::load(place + i);
+#pragma unroll
+            for (int k = 0; k < V; k++) a.v[k] += b.v[k];
+        }
+        a.store(x + size_t(blockIdx.x) * c + i);
+    }
 }
 
 // x (B, C) -> y (B, C): LayerNorm, or RMSNorm without a bias. A block a row; c is a multiple of 8.

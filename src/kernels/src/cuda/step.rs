@@ -3,6 +3,7 @@
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
+use super::host::Table;
 use super::launch::{Grid, Image, address, empty, image, launch_early, optional};
 use crate::attention::Heads;
 
@@ -30,24 +31,18 @@ fn suffix(dtype: DType) -> Result<&'static str> {
 
 /// Writes x (B, C): the embedding of each of `ids`, and of `positions` where they are learned. Sets all bits of `missing`, the h of the
 /// step's adapters (see [`super::gemv::LowRank`]).
-pub fn embed(
-    tokens: &Tensor,
-    places: Option<&Tensor>,
-    ids: &Tensor,
-    positions: &Tensor,
-    x: &Tensor,
-    missing: Option<&Tensor>,
-) -> Result<()> {
+pub fn embed(tokens: Table, places: Option<&Tensor>, ids: &Tensor, positions: &Tensor, x: &Tensor, missing: Option<&Tensor>) -> Result<()> {
     let (b, c) = x.dims2()?;
     let alike = |t: &Tensor| t.dims().get(1) == Some(&c) && t.dtype() == x.dtype();
-    if !alike(tokens) || !places.is_none_or(alike) || ids.dims() != [b] || positions.dims() != [b] {
-        bail!("an embedding {:?} of {:?} ids does not fit {:?}", tokens.shape(), ids.shape(), x.shape());
+    let lanes = 16 / x.dtype().size_in_bytes();
+    if !alike(tokens.tensor()) || !places.is_none_or(alike) || ids.dims() != [b] || positions.dims() != [b] || c % lanes != 0 {
+        bail!("an embedding {:?} of {:?} ids does not fit {:?}", tokens.tensor().shape(), ids.shape(), x.shape());
     }
     let bytes = missing.map_or(0, |missing| missing.elem_count() * missing.dtype().size_in_bytes());
     if bytes % 4 != 0 {
         bail!("{bytes} bytes cannot be set 4 at a time");
     }
-    let places = [address(tokens)?, optional(places)?, address(ids)?, address(positions)?, address(x)?, optional(missing)?];
+    let places = [tokens.address()?, optional(places)?, address(ids)?, address(positions)?, address(x)?, optional(missing)?];
     let args = [&places[..], &[c.into(), (bytes / 4).into()]].concat();
     // SAFETY: a block a row of c elements; ids and positions are the sampler's, below the tables' lengths.
     unsafe { launch_early(x.device(), &IMAGE, &format!("embed_{}", suffix(x.dtype())?), Grid::rows(b, 256), &args) }
