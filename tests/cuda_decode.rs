@@ -23,7 +23,7 @@ use voicetune_kernels::cuda::host::Table;
 use voicetune_kernels::cuda::step::Norm;
 use voicetune_kernels::cuda::{graph, sample, step};
 
-use cuda_support::{Case, f32, list, wanted};
+use cuda_support::{Case, Named, f32, list, wanted};
 
 mod cuda_support;
 
@@ -36,7 +36,7 @@ fn decoding_agrees_with_its_twins() {
 pub fn all() {
     let device = device::open(Want::Auto).unwrap();
     assert!(device.is_cuda(), "these tests need a CUDA device");
-    let cases: [(&str, fn(&Case) -> Result<()>); 4] =
+    let cases: [Named; 4] =
         [("products", products), ("products with all around them", whole_products), ("a step's ends", ends), ("attention", attentions)];
     for dtype in [DType::F32, DType::BF16] {
         for (name, case) in cases.into_iter().filter(|(name, _)| wanted(&format!("{name} {dtype:?}"))) {

@@ -16,7 +16,7 @@ use voicetune::engine::ops::{add, cross_entropy, dropout, embedding, gelu, layer
 use voicetune_kernels::cuda::host::{HostTable, Table};
 use voicetune_kernels::cuda::{activation, adamw, embedding as cuda_embedding, norm, normal, pointwise};
 
-use cuda_support::{Case, f32, list, wanted};
+use cuda_support::{Case, Named, f32, list, wanted};
 
 mod cuda_support;
 
@@ -29,7 +29,7 @@ fn fused_ops_agree_with_their_twins() {
 pub fn all() {
     let device = device::open(Want::Auto).unwrap();
     assert!(device.is_cuda(), "these tests need a CUDA device");
-    let cases: [(&str, fn(&Case) -> Result<()>); 12] = [
+    let cases: [Named; 12] = [
         ("norms", norms),
         ("activations", activations),
         ("SwiGLU with a product", swiglu_with_products),
@@ -392,7 +392,7 @@ fn optimiser(device: &Device) -> Result<()> {
     // Every second one has a value of its own; the value of the fourth lies, doubled, in the last four of a matrix's eight columns.
     let matrix = Tensor::zeros((16_384, 8), DType::F32, device)?;
     let folded = matrix.narrow(1, 4, 4)?;
-    let own = |i: usize| (i % 2 == 0).then(|| adamw::Value { tensor: &values[i], scale: 1.0 });
+    let own = |i: usize| i.is_multiple_of(2).then(|| adamw::Value { tensor: &values[i], scale: 1.0 });
     let value = |i: usize| if i == 3 { Some(adamw::Value { tensor: &folded, scale: 2.0 }) } else { own(i) };
     let cpu = |list: &[Tensor]| list.iter().map(self::list).collect::<Vec<_>>();
     let (mut expected_p, mut expected_m, mut expected_v, gradients) =

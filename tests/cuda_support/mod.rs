@@ -19,6 +19,9 @@ pub struct Case<'a> {
     pub worst: &'a std::cell::Cell<f64>,
 }
 
+/// A case's name, and what checks it.
+pub type Named = (&'static str, fn(&Case) -> Result<()>);
+
 impl Case<'_> {
     pub fn random(&self, seed: u64, shape: &[usize]) -> Tensor {
         normal::normal(shape, 1.0, seed << 40, self.dtype, &self.device).unwrap()

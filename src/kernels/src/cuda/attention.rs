@@ -21,7 +21,7 @@ pub fn forward(qkv: &Tensor, lengths: &[usize], heads: Heads, room: usize) -> Re
     let n = check(qkv, lengths, heads)?;
     let (d, device) = (heads.size, qkv.device());
     let width = heads.query * d + room;
-    if width % 2 != 0 {
+    if !width.is_multiple_of(2) {
         bail!("{room} columns beside the attention's leave its rows at odd places");
     }
     let out = empty((n, width), qkv.dtype(), device)?;
@@ -102,7 +102,7 @@ fn shape(heads: Heads, width: usize) -> [Arg; 5] {
 
 fn check(qkv: &Tensor, lengths: &[usize], heads: Heads) -> Result<usize> {
     let n = lengths.iter().sum();
-    if qkv.dims() != [n, heads.stride()] || !applies(qkv, heads) || heads.query % heads.kv != 0 || n == 0 {
+    if qkv.dims() != [n, heads.stride()] || !applies(qkv, heads) || !heads.query.is_multiple_of(heads.kv) || n == 0 {
         bail!("attention of {heads:?} over {n} tokens cannot take {:?} {:?}", qkv.dtype(), qkv.shape());
     }
     Ok(n)

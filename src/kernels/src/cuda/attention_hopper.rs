@@ -97,7 +97,7 @@ fn cluster(lengths: &[usize], heads: Heads) -> usize {
     let all = heads.query * lengths.iter().copied().map(panels).sum::<usize>();
     let most = group * lengths.iter().map(|length| length.div_ceil(PANEL)).max().unwrap_or(0);
     let mut cluster = 1;
-    while cluster < MOST_TOGETHER && group % (2 * cluster) == 0 && most / cluster > all / MULTIPROCESSORS {
+    while cluster < MOST_TOGETHER && group.is_multiple_of(2 * cluster) && most / cluster > all / MULTIPROCESSORS {
         cluster *= 2;
     }
     cluster

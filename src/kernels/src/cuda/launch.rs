@@ -1,7 +1,7 @@
 //! From tensors to kernel launches: addresses, modules that are loaded once, and checked launches on the device's own stream.
 
 use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use candle_core::cuda::cudarc::driver::{CudaFunction, CudaModule, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg, sys};
 use candle_core::cuda::cudarc::nvrtc::Ptx;
@@ -179,7 +179,10 @@ impl Grid {
 type Key = (DeviceId, &'static str, String);
 
 static FUNCTIONS: LazyLock<Mutex<HashMap<Key, CudaFunction>>> = LazyLock::new(Default::default);
-static MODULES: LazyLock<Mutex<HashMap<(DeviceId, &'static str), std::sync::Arc<CudaModule>>>> = LazyLock::new(Default::default);
+/// Of a device and an image.
+type Modules = HashMap<(DeviceId, &'static str), Arc<CudaModule>>;
+
+static MODULES: LazyLock<Mutex<Modules>> = LazyLock::new(Default::default);
 
 fn function(device: &CudaDevice, image: &Image, name: &str, shared: usize) -> Result<CudaFunction> {
     let mut functions = FUNCTIONS.lock().unwrap_or_else(PoisonError::into_inner);

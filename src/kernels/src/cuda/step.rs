@@ -39,7 +39,7 @@ pub fn embed(tokens: Table, places: Option<&Tensor>, ids: &Tensor, positions: &T
         bail!("an embedding {:?} of {:?} ids does not fit {:?}", tokens.tensor().shape(), ids.shape(), x.shape());
     }
     let bytes = missing.map_or(0, |missing| missing.elem_count() * missing.dtype().size_in_bytes());
-    if bytes % 4 != 0 {
+    if !bytes.is_multiple_of(4) {
         bail!("{bytes} bytes cannot be set 4 at a time");
     }
     let places = [tokens.address()?, optional(places)?, address(ids)?, address(positions)?, address(x)?, optional(missing)?];
