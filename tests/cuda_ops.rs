@@ -8,7 +8,7 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 use voicetune::engine::device::{self, Want};
-use voicetune::engine::gradient::{Gradient, Unsummed};
+use voicetune::engine::gradient::{Gradient, Parts, Unsummed};
 use voicetune::engine::ops::attention::{self, Heads};
 use voicetune::engine::ops::product::{Columns, add_columns, add_product, few_rows, first_product, linear_plus, scaled_product};
 use voicetune::engine::ops::rope::{Rotations, Turn};
@@ -146,7 +146,7 @@ fn activations(case: &Case) -> Result<()> {
             let (dx, y) = gelu::backward_again(copy()?, x.copy()?, true, Some(&mut unsummed))?;
             unsummed.add_up()?;
             let Gradient { d: dx, sums } = dx;
-            let (d_both, active) = swiglu::backward_again(copy()?, None, both.copy()?, true)?;
+            let (d_both, active) = swiglu::backward_again(Parts { dx: copy()?, product: None }, both.copy()?, true)?;
             let first = |wide: Tensor| wide.narrow(1, 0, c)?.contiguous();
             let (wide, wide_active) = (first(gelu::forward_wide(&x, 8)?)?, first(swiglu::forward_wide(&both, 8)?)?);
             Ok(vec![wide, dx, wide_active, d_both, y.unwrap().contiguous()?, active.unwrap().contiguous()?, sums.unwrap()])

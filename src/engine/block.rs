@@ -4,16 +4,15 @@ use anyhow::Result;
 use candle_core::Tensor;
 
 use super::cache::LayerCache;
-use super::gradient::Gradient;
+use super::gradient::{Gradient, Parts};
 use super::layout::Activation;
 use super::norm::{self, Norm, Want};
 use super::ops::attention::{self, Heads};
-use super::ops::product::add_product;
 use super::ops::rope::{Rotations, Turn};
 use super::ops::{gelu, swiglu};
 use super::params::Params;
 use super::pass::Pass;
-use super::projection::{Parts, Projection};
+use super::projection::Projection;
 use super::wide::Wide;
 
 #[derive(Debug)]
@@ -188,29 +187,28 @@ impl Block {
                 if saved.qkv.is_gone() { mlp.without_inputs() } else { mlp }
             }
         };
-        let (active, pending) = self.down.backward_in_parts(params, &dy, mlp.down.h.as_ref(), pass, true)?;
-        let Some(Parts { dx: active, product }) = active else { return Ok(None) };
+        let (active, pending) = self.down.backward(params, &dy, mlp.down.h.as_ref(), pass, true)?;
+        let Some(active) = active else { return Ok(None) };
         let (raised, again) = match self.activation {
             Activation::SwiGlu => {
-                let (raised, again) = swiglu::backward_again(active, product, mlp.raised, mlp.down.is_gone())?;
+                let (raised, again) = swiglu::backward_again(active, mlp.raised, mlp.down.is_gone())?;
                 (raised.into(), again)
             }
             Activation::Gelu => {
-                let active = product.map_or(Ok(active.clone()), |(dh, a)| add_product(active, &dh, &a, 1.0))?;
                 let sums = self.up.wants_sums(params).then_some(&mut params.unsummed);
-                gelu::backward_again(active, mlp.raised, mlp.down.is_gone(), sums)?
+                gelu::backward_again(active.whole()?, mlp.raised, mlp.down.is_gone(), sums)?
             }
         };
         self.down.finish(params, pending, &mlp.down.or(again)?, pass)?;
         let (h, pending) = self.up.backward(params, &raised, mlp.up.h.as_ref(), pass, true)?;
-        let Some(h) = h else { return Ok(None) };
+        let Some(h) = h.map(Parts::whole).transpose()? else { return Ok(None) };
         let want = Want { sums: self.out.wants_sums(params), again: mlp.up.is_gone() };
         let (dx, again) = self.norm_2.backward(params, &h, &saved.norm_2, Some(&dy.d), want)?;
         self.up.finish(params, pending, &mlp.up.or(again)?, pass)?;
         drop((raised, h, dy));
 
         let (attended, pending) = self.out.backward(params, &dx, saved.out_h.as_ref(), pass, true)?;
-        let Some(attended) = attended else { return Ok(None) };
+        let Some(attended) = attended.map(Parts::whole).transpose()? else { return Ok(None) };
         let forward = saved.attended.columns()?;
         self.out.finish(params, pending, &forward, pass)?;
         let mut dqkv = attention::backward(&attended, &saved.rotated, &forward, &saved.lse, &pass.lengths, self.heads)?;
@@ -220,7 +218,7 @@ impl Block {
         // Below the first block's norm nothing may be trained; then its input's gradient is not computed.
         let below = want_dx || params.is_trained(self.norm_1.weight);
         let (h, pending) = self.qkv.backward(params, &dqkv.into(), saved.qkv.h.as_ref(), pass, below)?;
-        let (dx, again) = match h {
+        let (dx, again) = match h.map(Parts::whole).transpose()? {
             None => (None, if saved.qkv.is_gone() { Some(self.norm_1.again(params, &saved.norm_1)?) } else { None }),
             Some(h) => {
                 let residual = want_dx.then_some(&dx.d);

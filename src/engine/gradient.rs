@@ -4,6 +4,8 @@ use candle_core::{Result, Tensor};
 #[cfg(feature = "cuda")]
 use voicetune_kernels::cuda::pointwise::{Shares, add_up};
 
+use super::ops::product::add_product;
+
 /// The gradient of activations.
 #[derive(Debug, Clone)]
 pub struct Gradient {
@@ -17,6 +19,25 @@ pub struct Gradient {
 impl From<Tensor> for Gradient {
     fn from(d: Tensor) -> Self {
         Gradient { d, sums: None }
+    }
+}
+
+/// The gradient of a projection's input, which may lack the adapter's part: who takes it may add that in a pass of his own.
+#[derive(Debug)]
+pub struct Parts {
+    /// (N, in), whose rows may lie apart.
+    pub dx: Tensor,
+    /// dh (N, layers R) and A (layers R, in), whose product is still to be added.
+    pub product: Option<(Tensor, Tensor)>,
+}
+
+impl Parts {
+    /// dx with all of its parts.
+    pub fn whole(self) -> Result<Tensor> {
+        match self.product {
+            Some((dh, a)) => add_product(self.dx, &dh, &a, 1.0),
+            None => Ok(self.dx),
+        }
     }
 }
 

@@ -9,8 +9,8 @@
 use anyhow::Result;
 use candle_core::Tensor;
 
-use super::gradient::Gradient;
-use super::ops::product::{Columns, add_columns, add_product, few_rows, linear, linear_plus, scaled_product};
+use super::gradient::{Gradient, Parts};
+use super::ops::product::{Columns, add_columns, few_rows, linear, linear_plus, scaled_product};
 use super::ops::{add, dropout, gelu};
 use super::params::{ParamId, Params};
 use super::pass::Pass;
@@ -48,15 +48,6 @@ pub struct AdapterPart {
     /// Its columns of y.
     pub at: usize,
     pub width: usize,
-}
-
-/// The gradient of a projection's input, which may lack the adapter's part.
-#[derive(Debug)]
-pub struct Parts {
-    /// (N, in), whose rows may lie apart.
-    pub dx: Tensor,
-    /// dh (N, layers R) and A (layers R, in), whose product is still to be added.
-    pub product: Option<(Tensor, Tensor)>,
 }
 
 /// What the weights' gradients still need once the input's is made: that lets the input be made again as late as possible.
@@ -133,26 +124,9 @@ impl Projection {
         }
     }
 
-    /// dy (N, out), and h from [`Projection::narrow`] -> dx (N, in), whose rows may lie apart; left out where nobody needs it. To be
-    /// followed by [`Projection::finish`].
+    /// dy (N, out), and h from [`Projection::narrow`] -> dx (N, in), in parts; left out where nobody needs it. To be followed by
+    /// [`Projection::finish`].
     pub fn backward(
-        &self,
-        params: &mut Params,
-        dy: &Gradient,
-        h: Option<&Tensor>,
-        pass: &Pass,
-        want_dx: bool,
-    ) -> Result<(Option<Tensor>, Pending)> {
-        let (parts, pending) = self.backward_in_parts(params, dy, h, pass, want_dx)?;
-        let whole = |Parts { dx, product }: Parts| match product {
-            Some((dh, a)) => add_product(dx, &dh, &a, 1.0),
-            None => Ok(dx),
-        };
-        Ok((parts.map(whole).transpose()?, pending))
-    }
-
-    /// The same, where who takes dx may add the adapter's part of it himself.
-    pub fn backward_in_parts(
         &self,
         params: &mut Params,
         dy: &Gradient,

@@ -56,8 +56,9 @@ pub fn of_linear(x: &Tensor, w: &Tensor, bias: &Tensor, room: usize) -> Result<(
     Ok((raised, active))
 }
 
-/// [`backward`], with its sums over the rows where there is a place for them and a GPU, which takes them along; and what forward gave, if it is wanted again. Takes
-/// both whole: on a GPU the gradient takes the place of `x`, and what forward gave that of `dy`, whose rows may lie apart there.
+/// [`backward`], with its sums over the rows where there is a place for them and a GPU, which takes them along; and what forward gave, if
+/// it is wanted again. Takes both whole: on a GPU the gradient takes the place of `x`, and what forward gave that of `dy`, whose rows may
+/// lie apart there.
 pub fn backward_again(dy: Tensor, x: Tensor, again: bool, sums: Option<&mut Unsummed>) -> Result<(Gradient, Option<Tensor>)> {
     #[cfg(feature = "cuda")]
     if cuda::applies(&x) {

@@ -6,6 +6,7 @@ use voicetune_kernels::cuda;
 use voicetune_kernels::swiglu as fused;
 
 use crate::engine::cpu;
+use crate::engine::gradient::Parts;
 
 /// gate_up (N, 2I) -> y (N, I).
 pub fn forward(gate_up: &Tensor) -> Result<Tensor> {
@@ -24,7 +25,7 @@ pub fn forward(gate_up: &Tensor) -> Result<Tensor> {
 pub fn backward(dy: &Tensor, gate_up: &Tensor) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
     if cuda::applies(gate_up) {
-        return Ok(backward_again(dy.clone(), None, gate_up.copy()?, false)?.0);
+        return Ok(backward_again(Parts { dx: dy.clone(), product: None }, gate_up.copy()?, false)?.0);
     }
     if !cpu::applies(gate_up) {
         return plain::backward(dy, gate_up);
@@ -43,17 +44,17 @@ pub fn forward_wide(gate_up: &Tensor, room: usize) -> Result<Tensor> {
     forward(gate_up)
 }
 
-/// [`backward`] from `dy` plus a product dh (N, K), a (K, I), if there is one; and what forward gave, if it is wanted again. Takes them
-/// whole: on a GPU the gradient takes the place of `gate_up`, and what forward gave that of `dy`, whose rows may lie apart there.
-pub fn backward_again(dy: Tensor, product: Option<(Tensor, Tensor)>, gate_up: Tensor, again: bool) -> Result<(Tensor, Option<Tensor>)> {
+/// [`backward`] from dy (N, I) in parts; and what forward gave, if it is wanted again. Takes them whole: on a GPU the gradient takes the
+/// place of `gate_up`, and what forward gave that of dy, whose rows may lie apart there.
+pub fn backward_again(dy: Parts, gate_up: Tensor, again: bool) -> Result<(Tensor, Option<Tensor>)> {
     #[cfg(feature = "cuda")]
-    if let Some((dh, a)) = &product
-        && cuda::activation::adds_product(&dy, dh, a, &gate_up)?
+    if let Some((dh, a)) = &dy.product
+        && cuda::activation::adds_product(&dy.dx, dh, a, &gate_up)?
     {
-        cuda::activation::swiglu_backward_with(&dy, dh, a, &gate_up, again)?;
-        return Ok((gate_up, again.then_some(dy)));
+        cuda::activation::swiglu_backward_with(&dy.dx, dh, a, &gate_up, again)?;
+        return Ok((gate_up, again.then_some(dy.dx)));
     }
-    let dy = product.map_or(Ok(dy.clone()), |(dh, a)| super::product::add_product(dy, &dh, &a, 1.0))?;
+    let dy = dy.whole()?;
     #[cfg(feature = "cuda")]
     if cuda::applies(&gate_up) {
         cuda::activation::swiglu_backward(&dy, &gate_up, again)?;
