@@ -13,6 +13,7 @@ use voicetune::engine::ops::attention::{self, Heads};
 use voicetune::engine::ops::product::{Columns, add_columns, add_product, few_rows, first_product, linear_plus, scaled_product};
 use voicetune::engine::ops::rope::{Rotations, Turn};
 use voicetune::engine::ops::{add, cross_entropy, dropout, embedding, gelu, layer_norm, rms_norm, swiglu};
+use voicetune_kernels::cuda::beside::Beside;
 use voicetune_kernels::cuda::host::{HostTable, Table};
 use voicetune_kernels::cuda::{activation, adamw, embedding as cuda_embedding, norm, normal, pointwise};
 
@@ -107,7 +108,8 @@ fn norm_apart(case: &Case, x: &Tensor, dy: &Tensor, w: &Tensor, bias: Option<&Te
     let dx = (dx + f32(&residual))?;
     let sums = dx.sum(0)?;
     let apart = Tensor::cat(&[dy, &case.random(7, &[n, room])], 1)?.narrow(1, 0, c)?;
-    let expected = [&[y.clone(), dx.clone(), y, sums, dx][..], &weights].concat();
+    let with_sums = [&[dx.clone(), sums], &weights[..]].concat();
+    let expected = [&[y.clone(), y, dx][..], &with_sums, &with_sums].concat();
     case.check(&format!("norm apart {n} x {c}, bias {}", bias.is_some()), &expected, case.tolerance(), || {
         let (wide, saved) = norm::forward(x, w, bias, 1e-5, room)?;
         let gradients = |want| {
@@ -117,11 +119,14 @@ fn norm_apart(case: &Case, x: &Tensor, dy: &Tensor, w: &Tensor, bias: Option<&Te
             Result::Ok(gradients)
         };
         let alone = gradients(norm::Want::default())?;
-        let with = gradients(norm::Want { weights: true, sums: true, again: true })?;
         assert!(alone.dw.is_none() && alone.db.is_none() && alone.sums.is_none() && alone.again.is_none());
-        let weights = with.dw.into_iter().chain(with.db);
-        let rest = [wide.narrow(1, 0, c)?.contiguous()?, with.dx, with.again.unwrap(), with.sums.unwrap(), alone.dx];
-        Ok(rest.into_iter().chain(weights).collect())
+        // Sums go with what forward gave and, by another kernel for rows of some widths, without it.
+        let with = |again| gradients(norm::Want { weights: true, sums: true, again });
+        let (mut with_again, without) = (with(true)?, with(false)?);
+        let again = with_again.again.take();
+        let sums = |all: norm::Gradients| [Some(all.dx), all.sums, all.dw, all.db].into_iter().flatten();
+        let rest = [wide.narrow(1, 0, c)?.contiguous()?, again.unwrap(), alone.dx];
+        Ok(rest.into_iter().chain(sums(with_again)).chain(sums(without)).collect())
     });
     Ok(())
 }
@@ -270,17 +275,30 @@ fn products(case: &Case) -> Result<()> {
             0,
         )?;
         let gradient = (f32(&into).narrow(1, 0, n)?.contiguous()? + &exact)?;
-        case.check(&format!("{m} x {k} x {n}"), &[(&exact * 0.25)?, sum, columns, gradient, exact.clone()], case.tolerance(), || {
-            let start = into.narrow(1, 0, n)?.contiguous()?;
-            let parts = [Columns { at: 3, a: part(&a)?, b: b.clone() }];
-            Ok(vec![
-                scaled_product(&a, &b, 0.25)?,
-                add_product(start.copy()?, &a, &b, 0.5)?,
-                add_columns(into.copy()?, &parts, rows, 2.0, false)?,
-                add_product(f32(&start).copy()?, &a, &b, 1.0)?,
-                first_product(&a, &b, 1.0)?,
-            ])
-        });
+        case.check(
+            &format!("{m} x {k} x {n}"),
+            &[(&exact * 0.25)?, sum, columns, gradient, exact.clone(), (&exact * 4.0)?],
+            case.tolerance(),
+            || {
+                let start = into.narrow(1, 0, n)?.contiguous()?;
+                let mut beside = Beside::new(&case.device)?;
+                let twice = beside.new_product(&a, &b, 1.0, DType::F32)?;
+                for last in [false, false, true] {
+                    beside.lap()?;
+                    beside.product(&twice, &a, &b, 0.5, if last { 1.0 } else { 1.5 })?;
+                }
+                beside.join()?;
+                let parts = [Columns { at: 3, a: part(&a)?, b: b.clone() }];
+                Ok(vec![
+                    scaled_product(&a, &b, 0.25)?,
+                    add_product(start.copy()?, &a, &b, 0.5)?,
+                    add_columns(into.copy()?, &parts, rows, 2.0, false)?,
+                    add_product(f32(&start).copy()?, &a, &b, 1.0)?,
+                    first_product(&a, &b, 1.0)?,
+                    twice,
+                ])
+            },
+        );
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! candle is the tensor, memory and matrix-product layer. `docs/engine.md` has the mathematics and why.
 
 mod adapter;
+pub mod beside;
 mod block;
 mod cache;
 mod cpu;

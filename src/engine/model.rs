@@ -165,6 +165,13 @@ impl Model {
     /// # Errors
     /// If a sequence is longer than the context, or the device runs out of memory.
     pub fn accumulate(&mut self, batch: &Batch, scale: f64, step: StepKey) -> Result<PendingLoss> {
+        let losses = self.forward_backward(batch, scale, step);
+        self.params.beside.join()?;
+        losses
+    }
+
+    /// The same, with gradients that may be under way still.
+    fn forward_backward(&mut self, batch: &Batch, scale: f64, step: StepKey) -> Result<PendingLoss> {
         self.prepare(batch)?;
         self.free_the_embedding()?;
         self.params.rounds_gradients = step.micro_steps == 1;
@@ -207,6 +214,7 @@ impl Model {
         }
         self.params.unsummed.add_up()?;
         if embedding_trained {
+            self.params.beside.join()?; // the head may be the embedding
             let grad = self.params.take_grad(self.embedding)?;
             let grad = embedding::backward(grad, &batch.tokens, &dx.d)?;
             self.params.put_grad(self.embedding, grad);
@@ -380,6 +388,7 @@ impl Model {
                 self.params.add_grad_product(self.head, &dlogits.t()?, &h, 1.0)?;
             }
             gradients.push(self.norm.backward(&mut self.params, &dh, &saved, None, Want::default())?.0.d);
+            self.params.beside.join()?; // or this chunk's logits would be there beside the next one's
         }
         let dx = if gradients.len() == 1 { gradients.remove(0) } else { Tensor::cat(&gradients, 0)? }; // (trained rows, C)
         let dx = if rows.len() == x.dim(0)? {

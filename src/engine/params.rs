@@ -5,9 +5,9 @@ use candle_core::{DType, Device, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use super::beside::Beside;
 use super::gradient::Unsummed;
 use super::layout::{Init, Slot};
-use super::ops::product::{add_product, first_product, scaled_product};
 use super::weights::Store;
 
 /// Which parameter.
@@ -82,6 +82,8 @@ impl Param {
 /// All parameters of a model, base weights first, then adapters.
 #[derive(Debug)]
 pub struct Params {
+    /// Makes the gradients that are products.
+    pub beside: Beside,
     list: Vec<Param>,
     pub dtype: DType,
     pub device: Device,
@@ -94,7 +96,7 @@ pub struct Params {
 
 impl Params {
     pub fn new(dtype: DType, device: Device) -> Self {
-        Params { list: vec![], dtype, device, rounds_gradients: false, unsummed: Unsummed::default() }
+        Params { beside: Beside::default(), list: vec![], dtype, device, rounds_gradients: false, unsummed: Unsummed::default() }
     }
 
     /// Adds a frozen parameter with this value.
@@ -236,24 +238,20 @@ impl Params {
         Ok(())
     }
 
-    /// Adds `scale * a b` to a parameter's gradient.
+    /// Adds `scale * a b` to a parameter's gradient, beside what is launched next: see [`Beside`].
     pub fn add_grad_product(&mut self, id: ParamId, a: &Tensor, b: &Tensor, scale: f64) -> Result<()> {
         let param = &mut self.list[id.0];
-        param.grad = Some(match param.grad.take() {
-            None => first_product(a, b, scale)?,
-            Some(sum) => add_product(sum, a, b, scale)?,
-        });
+        param.grad = Some(self.beside.product(param.grad.take(), a, b, scale, false)?);
         Ok(())
     }
 
     /// Takes the only product `a b` that this optimiser step adds to a parameter's gradient, if [`Params::rounds_gradients`]; else adds
     /// it.
     pub fn add_only_product(&mut self, id: ParamId, a: &Tensor, b: &Tensor) -> Result<()> {
-        if self.rounds_gradients && self.dtype == DType::BF16 && self.device.is_cuda() && self.list[id.0].grad.is_none() {
-            self.list[id.0].grad = Some(scaled_product(a, b, 1.0)?);
-            return Ok(());
-        }
-        self.add_grad_product(id, a, b, 1.0)
+        let param = &mut self.list[id.0];
+        let rounded = self.rounds_gradients && self.dtype == DType::BF16 && self.device.is_cuda();
+        param.grad = Some(self.beside.product(param.grad.take(), a, b, 1.0, rounded)?);
+        Ok(())
     }
 
     /// The gradient so far, or zeros, for the caller to add to and give back with [`Params::put_grad`].

@@ -188,7 +188,7 @@ impl Projection {
             let x = dropout::apply(x, adapter.dropout_now(pass), self.dropout_key(pass))?;
             params.add_grad_product(adapter.a, &dh.t()?, &x, 1.0)?;
         }
-        Ok(())
+        Ok(params.beside.lap()?)
     }
 
     /// Whether x has room, and the adapter serves all its rows.

@@ -18,10 +18,10 @@ pub struct Pool {
 }
 
 /// Readies a device for one thread that owns it: the pool keeps the memory that is given back, which every step takes again, and
-/// candle's events between streams, of which there is one, are switched off.
+/// candle's events between streams are switched off: all it launches goes to one.
 pub fn prepare(device: &Device) -> Result<()> {
     let Device::Cuda(cuda) = device else { bail!("expected a CUDA device") };
-    // SAFETY: one stream; nothing to order between.
+    // SAFETY: tensors are used on one stream; `Beside` orders its own, and keeps what it works on.
     unsafe { cuda.disable_event_tracking() };
     set(device, Attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, u64::MAX)
 }

@@ -9,6 +9,7 @@ pub mod adamw;
 pub mod attention;
 #[cfg(hopper)]
 mod attention_hopper;
+pub mod beside;
 pub mod cross_entropy;
 pub mod dropout;
 pub mod embedding;

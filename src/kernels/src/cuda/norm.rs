@@ -2,13 +2,16 @@
 
 use candle_core::{DType, Result, Tensor, bail};
 
-use super::launch::{Grid, Image, address, empty, image, lanes, launch, optional, rows, suffix};
+use super::launch::{Grid, Image, address, empty, image, lanes, launch, multiplies_bf16, optional, rows, suffix};
 use super::pointwise::Shares;
 
 const IMAGE: Image = image!("norm");
+const STAGED: Image = image!("norm_sums");
 const THREADS: usize = 256;
 /// Blocks that run at the same time. With sums over the rows a block takes as many rows as keep all blocks to these, up to twice its warps.
 const BLOCKS: usize = 264;
+/// The widest rows that the threads of a block of norm_sums.cu hold.
+const STAGED_WIDTH: usize = THREADS * 8;
 
 /// x (N, C), w (C), and b (C) for LayerNorm; without it RMSNorm. -> y, the first C columns of (N, C + room), of which the others are left
 /// unwritten, and figures of each row in f32: r (N, 1), or mean and r (N, 2).
@@ -81,15 +84,25 @@ pub fn backward(
     let v = lanes(x.dtype(), &[c, stride], &[&places[..], &more].concat());
     let of_weights = if want.weights { 1 + usize::from(b.is_some()) } else { 0 };
     let kinds = of_weights + usize::from(want.sums);
-    let a_block = if kinds == 0 { 1 } else { [1, 2, 4, 8].into_iter().find(|rows| n.div_ceil(*rows) <= BLOCKS).unwrap_or(16) };
+    let norm = if b.is_some() { "layer" } else { "rms" };
+    let staged = kinds > 0 && !want.again && x.dtype() == DType::BF16 && v > 1 && c <= STAGED_WIDTH && multiplies_bf16(device)?;
+    let (image, kernel, a_block, shared) = if staged {
+        // Two stages of two rows of three matrices.
+        (&STAGED, "_staged", n.div_ceil(BLOCKS), 2 * 2 * 3 * c * 2)
+    } else if kinds > 0 {
+        let fits = [1, 2, 4, 8].into_iter().find(|rows| n.div_ceil(*rows) <= BLOCKS);
+        (&IMAGE, "_sums", fits.unwrap_or(16), 0)
+    } else {
+        (&IMAGE, "", 1, 0)
+    };
+    let suffix = if staged { "" } else { suffix(x.dtype(), v) };
     let blocks = n.div_ceil(a_block);
     let partials = if kinds == 0 { None } else { Some(empty((blocks, kinds * c), DType::F32, device)?) };
     let sizes = [n.into(), c.into(), stride.into(), a_block.into(), u32::from(want.weights).into(), u32::from(want.sums).into()];
     let args = [&places[..], &[address(saved)?], &more, &[optional(partials.as_ref())?], &sizes].concat();
-    let norm = if b.is_some() { "layer" } else { "rms" };
-    let name = format!("{norm}_norm_backward{}{}", if kinds > 0 { "_sums" } else { "" }, suffix(x.dtype(), v));
+    let grid = Grid { blocks: (blocks, 1), threads: THREADS, shared };
     // SAFETY: n rows of c elements, and `kinds` rows of sums a block.
-    unsafe { launch(device, &IMAGE, &name, Grid::rows(blocks, THREADS), &args)? };
+    unsafe { launch(device, image, &format!("{norm}_norm_backward{kernel}{suffix}"), grid, &args)? };
     let mut totals = vec![];
     if let Some(partials) = partials {
         let share;

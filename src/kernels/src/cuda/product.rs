@@ -1,7 +1,7 @@
 //! Matrix products that add to what is there, through cuBLAS: strided operands need no copies, and sums no pass of their own.
 
 use candle_core::cuda::WrapErr;
-use candle_core::cuda::cudarc::cublas::{result, sys};
+use candle_core::cuda::cudarc::cublas::{CudaBlas, result, sys};
 use candle_core::{DType, Device, Result, Tensor, bail};
 
 use super::launch::{empty, first};
@@ -11,6 +11,12 @@ use sys::cublasOperation_t::{CUBLAS_OP_N as PLAIN, CUBLAS_OP_T as TRANSPOSED};
 /// `into[:, at..] = beta into[:, at..] + scale a b` for a (M, K), b (K, N) of one type, each by rows or by columns, and into
 /// (M, at + N or more) by rows, in that type or f32. Products are added up in f32.
 pub fn product(into: &Tensor, at: usize, a: &Tensor, b: &Tensor, scale: f32, beta: f32) -> Result<()> {
+    let Device::Cuda(cuda) = into.device() else { bail!("expected a CUDA device") };
+    by(&cuda.cublas_handle(), into, at, a, b, scale, beta)
+}
+
+/// The same by a handle of its own stream.
+pub(super) fn by(blas: &CudaBlas, into: &Tensor, at: usize, a: &Tensor, b: &Tensor, scale: f32, beta: f32) -> Result<()> {
     let ((m, k), (k2, n)) = (a.dims2()?, b.dims2()?);
     let (rows, width) = into.dims2()?;
     let stride = into.stride()[0];
@@ -20,11 +26,9 @@ pub fn product(into: &Tensor, at: usize, a: &Tensor, b: &Tensor, scale: f32, bet
     if a.dtype() != b.dtype() || (into.dtype() != a.dtype() && into.dtype() != DType::F32) {
         bail!("cannot add a product of {:?} and {:?} to {:?}", a.dtype(), b.dtype(), into.dtype());
     }
-    let Device::Cuda(cuda) = into.device() else { bail!("expected a CUDA device") };
     // cuBLAS counts by columns, so it is given the transposed product: into^T = b^T a^T.
     let ((op_a, ld_a), (op_b, ld_b)) = (layout(a)?, layout(b)?);
     let to = first(&into.narrow(1, at, n)?)?.bits();
-    let blas = cuda.cublas_handle();
     // SAFETY: the sizes and strides are the tensors' own, and all three lie on this device.
     unsafe {
         result::gemm_ex(

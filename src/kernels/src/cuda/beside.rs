@@ -1,0 +1,92 @@
+//! A second stream of the device, for products whose results are not needed at once: they take the multiprocessors that the kernels of
+//! the first leave idle, at the end of a product or in a narrow pass.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use candle_core::cuda::WrapErr;
+use candle_core::cuda::cudarc::cublas::CudaBlas;
+use candle_core::cuda::cudarc::driver::{CudaEvent, CudaStream};
+use candle_core::{DType, Device, Result, Tensor, bail};
+
+use super::launch::empty;
+use super::product;
+
+/// Groups that may still be under way when the next one begins: their operands stay in memory for so long.
+const GROUPS: usize = 2;
+
+/// Products beside the device's own stream.
+pub struct Beside {
+    own: Arc<CudaStream>,
+    beside: Arc<CudaStream>,
+    blas: CudaBlas,
+    /// What the products since the last group work on.
+    tensors: Vec<Tensor>,
+    /// Groups that the own stream has not waited for yet, the oldest first: where they end, and what they work on.
+    groups: VecDeque<(CudaEvent, Vec<Tensor>)>,
+}
+
+impl std::fmt::Debug for Beside {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "Beside({} groups)", self.groups.len())
+    }
+}
+
+impl Beside {
+    pub fn new(device: &Device) -> Result<Self> {
+        let Device::Cuda(cuda) = device else { bail!("expected a CUDA device") };
+        let own = cuda.cuda_stream();
+        let beside = own.context().new_stream().w()?;
+        let blas = CudaBlas::new(beside.clone()).w()?;
+        Ok(Beside { own, beside, blas, tensors: vec![], groups: VecDeque::new() })
+    }
+
+    /// `into = beta into + scale a b` as [`product::product`] has it, behind all that was launched so far. Until [`Beside::join`] `into`
+    /// must not be read, nor the operands be written.
+    pub fn product(&mut self, into: &Tensor, a: &Tensor, b: &Tensor, scale: f32, beta: f32) -> Result<()> {
+        self.beside.join(&self.own).w()?;
+        // Kept even if the launch fails: something may have been launched.
+        self.tensors.extend([into, a, b].map(Tensor::clone));
+        product::by(&self.blas, into, 0, a, b, scale, beta)
+    }
+
+    /// `scale a b` (M, N), in f32 or the operands' type, as [`product::new_product`] has it.
+    pub fn new_product(&mut self, a: &Tensor, b: &Tensor, scale: f32, dtype: DType) -> Result<Tensor> {
+        let into = empty((a.dim(0)?, b.dim(1)?), dtype, a.device())?;
+        self.product(&into, a, b, scale, 0.0)?;
+        Ok(into)
+    }
+
+    /// Ends a group of products, and lets the device's own stream wait for the group before the last one.
+    pub fn lap(&mut self) -> Result<()> {
+        if !self.tensors.is_empty() {
+            self.groups.push_back((self.beside.record_event(None).w()?, std::mem::take(&mut self.tensors)));
+        }
+        self.wait(GROUPS)
+    }
+
+    /// Lets the device's own stream wait for all products: what it launches next may read them.
+    pub fn join(&mut self) -> Result<()> {
+        self.lap()?;
+        self.wait(0)
+    }
+
+    /// Waits for the oldest groups until so many are left. What they worked on goes back to the own stream's memory, in its order.
+    fn wait(&mut self, left: usize) -> Result<()> {
+        while self.groups.len() > left {
+            let Some((ended, _)) = self.groups.front() else { break };
+            self.own.wait(ended).w()?;
+            self.groups.pop_front();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // The operands' memory may be given out again from here on.
+        if self.join().is_err() {
+            self.own.context().record_err(self.beside.synchronize());
+        }
+    }
+}
