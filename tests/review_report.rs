@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use voicetune::config::{self, ChatTemplate, PlainTemplate, Templates, Workspace};
+use voicetune::config::{self, Workspace};
 use voicetune::hub::Tuning;
 use voicetune::pairs;
 use voicetune::review::report::{Report, Sources, html, markdown};
@@ -91,25 +91,15 @@ impl Fixture {
 
     fn run(&self, name: &str, config: &str, tuning: Tuning, commit: Option<&str>) -> PathBuf {
         let config = config::parse(Path::new("c.yaml"), config).unwrap();
+        let sample = Manifest::parse(include_str!("fixtures/run/manifest.yaml")).unwrap();
         let manifest = Manifest {
             name: name.into(),
             created: TIME.into(),
-            version: "0.1.0".into(),
             device: "cpu".into(),
             model: Model { name: config.model.clone(), revision: "main".into(), commit: commit.map(str::to_owned), tuning },
-            adapter_init: None,
             config,
-            seed: 42,
-            only_pairs: None,
-            templates: Templates {
-                plain: PlainTemplate { delimiter: "\n\n---\n\n".into() },
-                chat: ChatTemplate { system: String::new(), date_string: "26 Jul 2024".into() },
-            },
-            data: Data {
-                hash: String::new(),
-                train: vec!["tier2/clocks".into(), "tier4/bell".into()],
-                validation: vec!["tier1/ferry".into()],
-            },
+            data: Data { train: vec!["tier2/clocks".into(), "tier4/bell".into()], validation: vec!["tier1/ferry".into()], ..sample.data },
+            ..sample
         };
         let made = Run::create(&self.path("runs"), manifest, "").unwrap().folder;
         let folder = self.path("runs").join(format!("2026-11-22-{name}"));

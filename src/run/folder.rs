@@ -156,27 +156,18 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::config::{self, PlainTemplate, Templates};
-    use crate::hub::Tuning;
-    use crate::run::manifest::{Data, Model};
+    use crate::config::{ChatTemplate, Templates};
+    use crate::run::manifest::Model;
 
+    /// With words that YAML could take for something else.
     fn manifest(name: &str, created: &str) -> Manifest {
-        let text = "model: pocket:llama\nformat: plain\nmethod: lora\n";
+        let Manifest { model, templates, .. } = Manifest::sample();
         Manifest {
             name: name.into(),
             created: created.into(),
-            version: "0.1.0".into(),
-            device: "cpu, 2 threads".into(),
-            model: Model { name: "no".into(), revision: "1:30".into(), commit: None, tuning: Tuning::Base },
-            adapter_init: None,
-            config: config::parse(Path::new("c.yaml"), text).unwrap(),
-            seed: 42,
-            only_pairs: None,
-            templates: Templates {
-                plain: PlainTemplate { delimiter: "\n\n---\n\n".into() },
-                chat: config::ChatTemplate { system: " # not a comment\n".into(), date_string: "26 Jul 2024".into() },
-            },
-            data: Data { hash: hex::encode(Sha256::digest("")), train: vec!["tier1/a".into()], validation: vec![] },
+            model: Model { name: "no".into(), revision: "1:30".into(), ..model },
+            templates: Templates { chat: ChatTemplate { system: " # not a comment\n".into(), ..templates.chat }, ..templates },
+            ..Manifest::sample()
         }
     }
 

@@ -108,3 +108,14 @@ fn keys(config: &Config) -> Result<serde_json::Map<String, serde_json::Value>> {
         other => anyhow::bail!("a config is a map, not {other}"),
     }
 }
+
+#[cfg(test)]
+const SAMPLE: &str = include_str!("../../tests/fixtures/run/manifest.yaml");
+
+#[cfg(test)]
+impl Manifest {
+    /// Of a small run, for tests to change; its file is older than some keys.
+    pub(crate) fn sample() -> Manifest {
+        Manifest::parse(SAMPLE).unwrap()
+    }
+}

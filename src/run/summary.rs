@@ -148,31 +148,12 @@ fn unended(run: &Path, steps: usize) -> State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
-    use crate::hub::Tuning;
     use crate::run::log::Log;
-    use crate::run::manifest::{Data, Manifest, Model};
+    use crate::run::manifest::Manifest;
     use crate::run::protocol::{Ended, Eval, Event, Started, Step};
 
     fn run(folder: &Path) -> Run {
-        let text = "model: pocket:llama\nformat: plain\nmethod: lora\n";
-        let manifest = Manifest {
-            name: "first".into(),
-            created: "2026-11-22T10:00:00Z".into(),
-            version: "0.1.0".into(),
-            device: "cpu".into(),
-            model: Model { name: "pocket:llama".into(), revision: "main".into(), commit: None, tuning: Tuning::Base },
-            adapter_init: None,
-            config: config::parse(Path::new("c.yaml"), text).unwrap(),
-            seed: 42,
-            only_pairs: None,
-            templates: config::Templates {
-                plain: config::PlainTemplate { delimiter: "\n\n---\n\n".into() },
-                chat: config::ChatTemplate { system: String::new(), date_string: "26 Jul 2024".into() },
-            },
-            data: Data { hash: String::new(), train: vec!["tier1/a".into(), "tier1/b".into()], validation: vec!["tier2/c".into()] },
-        };
-        Run { folder: folder.to_owned(), manifest }
+        Run { folder: folder.to_owned(), manifest: Manifest::sample() }
     }
 
     fn started(steps: usize) -> Event {

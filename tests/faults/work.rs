@@ -5,17 +5,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use candle_core::Device;
-use voicetune::config::{self, ChatTemplate, PlainTemplate, Precision, Templates};
+use voicetune::config::{self, Precision};
 use voicetune::engine::Model;
 use voicetune::engine::optim::AdamW;
 use voicetune::engine::spec::Spec;
-use voicetune::hub::Tuning;
 use voicetune::pairs::{self, Fingerprint, Journal, Pair, Split, Status, Tier};
 use voicetune::review::verdict::{self, ArmName, Pick, Shown};
 use voicetune::run::Run;
 use voicetune::run::checkpoint::{Best, Checkpoints, State};
 use voicetune::run::log::{History, Log};
-use voicetune::run::manifest::{Data, Manifest, Model as ModelName};
+use voicetune::run::manifest::Manifest;
 use voicetune::run::outputs::{self, Output};
 use voicetune::run::protocol::{Ended, Eval, Event, Finish, Outcome, Sampling, Saved};
 
@@ -252,28 +251,9 @@ fn check_checkpoints(folder: &Path, done: bool, shown: &str) {
 // Run folders.
 
 fn run(folder: &Path, name: &str) -> Result<Run> {
-    let config = config::parse(Path::new("c.yaml"), "{ model: pocket:llama, format: plain, method: lora }").unwrap();
-    let manifest = Manifest {
-        name: name.into(),
-        created: "2026-11-22T10:00:00Z".into(),
-        version: "0.1.0".into(),
-        device: "cpu".into(),
-        model: ModelName { name: "pocket:llama".into(), revision: "main".into(), commit: None, tuning: Tuning::Base },
-        adapter_init: None,
-        config,
-        seed: 42,
-        only_pairs: None,
-        templates: Templates {
-            plain: PlainTemplate { delimiter: "\n".into() },
-            chat: ChatTemplate { system: String::new(), date_string: "26 Jul 2024".into() },
-        },
-        data: Data { hash: EMPTY.into(), train: vec![], validation: vec![] },
-    };
-    Run::create(folder, manifest, "")
+    let sample = Manifest::parse(include_str!("../fixtures/run/manifest.yaml")).unwrap();
+    Run::create(folder, Manifest { name: name.into(), ..sample }, "")
 }
-
-/// SHA-256 of nothing.
-const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 fn check_runs(folder: &Path, done: bool, shown: &str) {
     let folders: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -292,25 +292,7 @@ fn scored(arm: Arm, step: Option<usize>, tokens: usize) -> Event {
 /// An order to score "Late." after "Why?", with a screen's ticket.
 pub(crate) fn to_score(run: &str, ticket: u64) -> ScoreOrder {
     let root = tempfile::tempdir().unwrap();
-    let manifest = crate::run::manifest::Manifest {
-        name: run.into(),
-        created: String::new(),
-        version: String::new(),
-        device: String::new(),
-        model: crate::run::manifest::Model {
-            name: "pocket:llama".into(),
-            revision: "main".into(),
-            commit: None,
-            tuning: crate::hub::Tuning::Unknown,
-        },
-        adapter_init: None,
-        config: config(),
-        seed: 1,
-        only_pairs: None,
-        templates: crate::config::Workspace::open(std::path::Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap().templates().unwrap(),
-        data: crate::run::manifest::Data { hash: String::new(), train: vec![], validation: vec![] },
-    };
-    let run = crate::run::Run { folder: run.into(), manifest };
+    let run = crate::run::Run { folder: run.into(), manifest: crate::run::manifest::Manifest::sample() };
     let checkpoint = crate::run::checkpoint::Checkpoint { step: 1, path: run.folder.join("checkpoints/step-000001") };
     let subject = crate::run::scoring::Subject::Text("Late.".into());
     let request = crate::run::scoring::Scorer::new(root.path(), &run, checkpoint).unwrap().request("A", "Why?", &subject).unwrap();

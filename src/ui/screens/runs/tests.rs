@@ -7,9 +7,8 @@ use ratatui::backend::TestBackend;
 
 use super::*;
 use crate::config::{self, Workspace};
-use crate::hub::Tuning;
 use crate::run::log::Log;
-use crate::run::manifest::{Data, Manifest, Model};
+use crate::run::manifest::{Data, Manifest};
 use crate::run::protocol::{Ended, Eval, Event, Outcome, Started, Step};
 use crate::ui::keys::Keymap;
 use crate::ui::message::{Io, Notice};
@@ -137,22 +136,13 @@ fn manifest(folder: &str, settings: &str) -> Manifest {
     Manifest {
         name: folder[11..].into(),
         created: format!("{}T10:00:00Z", &folder[..10]),
-        version: "0.1.0".into(),
-        device: "CPU, 2 threads".into(),
-        model: Model { name: "pocket:llama".into(), revision: "main".into(), commit: None, tuning: Tuning::Base },
-        adapter_init: None,
         config: config::parse(Path::new("c.yaml"), &text).unwrap(),
-        seed: 42,
-        only_pairs: None,
-        templates: config::Templates {
-            plain: config::PlainTemplate { delimiter: "\n\n---\n\n".into() },
-            chat: config::ChatTemplate { system: String::new(), date_string: "26 Jul 2024".into() },
-        },
         data: Data {
             hash: "0123456789abcdef".into(),
             train: (0..40).map(|i| format!("tier1/pair-{i}")).collect(),
             validation: vec!["tier2/held-out".into()],
         },
+        ..Manifest::sample()
     }
 }
 
