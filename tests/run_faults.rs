@@ -79,7 +79,7 @@ fn a_fault_ends_the_run_with_its_reason_and_the_last_good_checkpoint() {
 }
 
 #[test]
-fn a_run_that_ran_out_of_memory_goes_on_with_recomputation_exactly() {
+fn a_run_that_ran_out_of_memory_goes_on_with_less_of_it_exactly() {
     let sample = Sample::new();
     let workspace = Workspace::open(sample.root()).unwrap();
     let prepared = Prepared::new(&workspace, workspace.config("lora").unwrap(), workspace.templates().unwrap(), None).unwrap();
@@ -93,6 +93,8 @@ fn a_run_that_ran_out_of_memory_goes_on_with_recomputation_exactly() {
     drop(engine);
 
     let config = std::fs::read_to_string(sample.path("configs/lora.yaml")).unwrap();
+    sample.write("configs/lora.yaml", &format!("{config}memory_limit: 8\n"));
+    sample.succeed(&["train", "--resume", "faulty", "--max-steps", "9"]);
     sample.write("configs/lora.yaml", &format!("{config}recompute: block\n"));
     sample.succeed(&["train", "--resume", "faulty", "--max-steps", "12"]);
     sample.write("configs/lora.yaml", &config);

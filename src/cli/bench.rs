@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::precision::Dtype;
 use super::{Outcome, json};
-use crate::config::{Lora, Optimizer, OptimizerName, Precision, Recompute, StateType};
+use crate::config::{Lora, MemoryLimit, Optimizer, OptimizerName, Precision, Recompute, StateType};
 use crate::dataset::batch::Batch;
 use crate::engine::optim::AdamW;
 use crate::engine::sample::{Row, Sampling, generate};
@@ -250,7 +250,7 @@ fn train(args: &TrainArgs) -> Result<TrainReport> {
         state: StateType::F32,
     };
     let mut optimizer = AdamW::new(&config, &model)?;
-    let memory = args.memory.map(|gib| (gib * (1u64 << 30) as f64) as u64);
+    let memory = args.memory.and_then(|gib| MemoryLimit::Gib(gib).bytes());
     let mut step = |batch: &Batch, n: usize| -> Result<f64> {
         let key = StepKey { seed: 1, step: n as u64, micro: 0, micro_steps: 1, recompute: args.recompute.into(), memory };
         let pending = model.accumulate(batch, 1.0 / batch.trained_tokens() as f64, key)?;

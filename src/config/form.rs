@@ -34,8 +34,8 @@ pub enum Kind {
     Text,
     /// `a, b, c`, with brackets or without.
     List,
-    /// One of these words, or a number of optimiser steps.
-    WordOrSteps(&'static [&'static str]),
+    /// One of these words, or a number of what is named behind them.
+    WordOr(&'static [&'static str], &'static str),
 }
 
 const KEYS: &[(&str, Kind)] = &[
@@ -62,12 +62,13 @@ const KEYS: &[(&str, Kind)] = &[
     ("max_tokens", Kind::Whole),
     ("overlong", Kind::Word(&["cut_at_paragraph", "skip"])),
     ("recompute", Kind::Word(&["auto", "none", "mlp", "block"])),
+    ("memory_limit", Kind::WordOr(&["none"], "GiB")),
     ("clip_grad_norm", Kind::Number),
     ("seed", Kind::Whole),
     ("validation.fraction", Kind::Number),
     ("validation.by", Kind::Word(&["source"])),
-    ("evaluate_every", Kind::WordOrSteps(&["epoch", "never"])),
-    ("sample_every", Kind::WordOrSteps(&["epoch", "never"])),
+    ("evaluate_every", Kind::WordOr(&["epoch", "never"], "optimiser steps")),
+    ("sample_every", Kind::WordOr(&["epoch", "never"], "optimiser steps")),
     ("checkpoint_every", Kind::Whole),
     ("keep_best", Kind::Word(&["validation", "last"])),
     ("keep_checkpoints", Kind::Whole),
@@ -315,7 +316,7 @@ mod tests {
     fn every_word_of_a_choice_is_taken_and_no_other_is_offered_by_the_parser() {
         let (config, _) = config("pocket-llama-lora");
         for (key, kind) in KEYS {
-            let (Kind::Word(words) | Kind::WordOrSteps(words)) = kind else { continue };
+            let (Kind::Word(words) | Kind::WordOr(words, _)) = kind else { continue };
             for word in *words {
                 assert_eq!(value(&with(&config, key, word).unwrap(), key), *word);
             }
@@ -337,6 +338,18 @@ mod tests {
         check("model", "~/models/a: \"b\" # c", "~/models/a: \"b\" # c");
         check("revision", "2024", "2024");
         check("revision", "null", "null");
+    }
+
+    #[test]
+    fn a_number_may_stand_where_a_word_may() {
+        let (config, _) = config("llama-3.1-8b-lora");
+        let check = |text: &str, expected: &str| assert_eq!(value(&with(&config, "memory_limit", text).unwrap(), "memory_limit"), expected);
+        check("26", "26");
+        check(" 13.50", "13.5");
+        check("none", "none");
+        let limited = with(&config, "memory_limit", "26").unwrap();
+        let refused = with(&limited, "recompute", "block").unwrap_err();
+        assert!(refused.contains("use that, or `memory_limit: none`"), "{refused}");
     }
 
     #[test]

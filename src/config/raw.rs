@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::yaml::{self, Fault, Given};
 use super::{
-    Config, ConfigError, Every, Format, KeepBest, Lora, Method, Optimizer, OptimizerName, Overlong, Precision, Recompute, Schedule,
-    ScheduleName, SplitBy, StateType, Validation,
+    Config, ConfigError, Every, Format, KeepBest, Lora, MemoryLimit, Method, Optimizer, OptimizerName, Overlong, Precision, Recompute,
+    Schedule, ScheduleName, SplitBy, StateType, Validation,
 };
 
 /// Reads a training config and resolves it. The config is named after the file's stem.
@@ -51,6 +51,7 @@ struct RawConfig {
     max_tokens: Given<usize>,
     overlong: Given<Overlong>,
     recompute: Given<Recompute>,
+    memory_limit: Given<MemoryLimit>,
     clip_grad_norm: Given<f64>,
     seed: Given<u64>,
     validation: RawValidation,
@@ -99,6 +100,7 @@ impl RawConfig {
     fn resolve(self, name: String) -> Result<Config, Fault> {
         self.require_keys()?;
         self.refuse_training_nf4()?;
+        self.refuse_idle_limit()?;
         Ok(Config {
             name,
             model: self.model.within("model", String::new(), "a hub id, a folder, pocket:llama or pocket:gpt2", |id| filled(id))?,
@@ -116,6 +118,7 @@ impl RawConfig {
             max_tokens: self.max_tokens.within("max_tokens", 2048, "from 2 to 16,777,216", |n| (2..=1 << 24).contains(n))?,
             overlong: self.overlong.or(Overlong::CutAtParagraph),
             recompute: self.recompute.or(Recompute::Auto),
+            memory_limit: self.memory_limit.or(MemoryLimit::None),
             clip_grad_norm: self.clip_grad_norm.within("clip_grad_norm", 1.0, "0 (no clipping) or above", not_negative)?,
             seed: self.seed.or(42),
             validation: self.validation.resolve()?,
@@ -146,6 +149,17 @@ impl RawConfig {
                 line: self.base_precision.line(),
                 message: "`base_precision: nf4` cannot be trained in full, only under an adapter; use `method: lora`, or bf16, f16 or f32"
                     .into(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// A limit is kept by choosing what is computed again, so where the file has chosen that nothing would keep it.
+    fn refuse_idle_limit(&self) -> Result<(), Fault> {
+        match (self.memory_limit.get(), self.recompute.get()) {
+            (Some(MemoryLimit::Gib(_)), Some(Recompute::None | Recompute::Mlp | Recompute::Block)) => Err(Fault {
+                line: self.memory_limit.line(),
+                message: "`memory_limit` is kept by `recompute: auto` alone; use that, or `memory_limit: none`".into(),
             }),
             _ => Ok(()),
         }

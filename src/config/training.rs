@@ -24,6 +24,9 @@ pub struct Config {
     pub max_tokens: usize,
     pub overlong: Overlong,
     pub recompute: Recompute,
+    /// With [`Recompute::Auto`] only.
+    #[serde(default)]
+    pub memory_limit: MemoryLimit,
     /// 0 turns clipping off.
     pub clip_grad_norm: f64,
     pub seed: u64,
@@ -147,6 +150,24 @@ pub enum Recompute {
     Block,
 }
 
+/// The most of a GPU's memory that tensors may take: written `none`, or a number of GiB.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum MemoryLimit {
+    /// What is free is the limit.
+    #[default]
+    None,
+    Gib(f64),
+}
+
+impl MemoryLimit {
+    pub fn bytes(self) -> Option<u64> {
+        match self {
+            MemoryLimit::None => None,
+            MemoryLimit::Gib(gib) => Some((gib * (1u64 << 30) as f64) as u64),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Validation {
     /// Share of the pairs held out, 0 to 0.5.
@@ -174,6 +195,43 @@ pub enum KeepBest {
     /// The checkpoint with the lowest validation loss (the last one where nothing is held out).
     Validation,
     Last,
+}
+
+impl Serialize for MemoryLimit {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            MemoryLimit::None => serializer.serialize_str("none"),
+            MemoryLimit::Gib(gib) => serializer.serialize_f64(*gib),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for MemoryLimit {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = MemoryLimit;
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("`none` or a number of GiB above 0")
+            }
+            fn visit_str<E: serde::de::Error>(self, v: &str) -> Result<MemoryLimit, E> {
+                match v {
+                    "none" => Ok(MemoryLimit::None),
+                    _ => Err(E::invalid_value(serde::de::Unexpected::Str(v), &self)),
+                }
+            }
+            fn visit_u64<E: serde::de::Error>(self, v: u64) -> Result<MemoryLimit, E> {
+                self.visit_f64(v as f64)
+            }
+            fn visit_f64<E: serde::de::Error>(self, v: f64) -> Result<MemoryLimit, E> {
+                match v.is_finite() && v > 0.0 {
+                    true => Ok(MemoryLimit::Gib(v)),
+                    false => Err(E::invalid_value(serde::de::Unexpected::Float(v), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
 }
 
 impl Serialize for Every {

@@ -142,6 +142,8 @@ fn message(error: &Error, here: &str) -> String {
         Error::DuplicateMappingKey { key: None, .. } => "a key is given twice; keep one of them".into(),
         Error::NullIntoString { .. } => format!("{here}there is no value; write one, or \"\" for an empty text"),
         Error::InvalidScalar { ty, .. } => format!("{here}expected {}", plain_type(ty)),
+        // Where a word may stand as well as a number; a field of numbers alone takes them, and its limits refuse them.
+        Error::NonFiniteFloat { .. } => format!("{here}expected a finite number"),
         Error::SerdeInvalidType { expected, .. } | Error::SerdeInvalidValue { expected, .. } => {
             format!("{here}expected {}", plain_type(expected))
         }

@@ -56,13 +56,18 @@ impl Estimate {
         self.certain() + self.activations + self.working + self.program
     }
 
+    /// What tensors take: all but what is beside the model.
+    pub fn tensors(&self) -> u64 {
+        self.total() - self.program
+    }
+
     /// The part that is no estimate.
     pub fn certain(&self) -> u64 {
         self.weights + self.trained + self.moments
     }
 }
 
-/// Estimates the peak of training a model by a config.
+/// Estimates the peak of training a model by a config, on a device with so much memory free.
 ///
 /// # Errors
 /// What the engine would refuse at the start: a precision or a state it does not compute in, an adapter for layers that are not there.
@@ -98,18 +103,21 @@ pub fn estimate(spec: &Spec, config: &Config, step: MicroStep, place: Place, fre
     let moments = trainable * 8;
     let gradient = if rounds_gradients(place, config) { 2 } else { GRADIENT };
     let needs = Needs { spec, layout: &layout, adapter: lora.map(|lora| (lora.rank, &lora.targets[..])), size, place, step };
-    let trained = trainable * (masters + copies);
-    let free = free.filter(|_| place == Place::Gpu).map(|free| free.saturating_sub(weights + trained + moments));
-    let plan = needs.plan(config.recompute, free.map(|free| room(0, free, None)));
-    let activations = needs.activations(&plan);
+    let (trained, gradients) = (trainable * (masters + copies), trainable * gradient);
     // On a GPU, where memory that is given back is used at once, gradients take the place of what they are made from, unless they are
     // there already from an earlier micro-step.
     let takes_turns = place == Place::Gpu && config.accumulate == 1;
+    let used = weights + trained + moments + if takes_turns { 0 } else { gradients };
+    let room = match place {
+        Place::Cpu => None,
+        Place::Gpu => free.map(|free| room(used, free.saturating_sub(used), config.memory_limit.bytes())),
+    };
+    let activations = needs.activations(&needs.plan(config.recompute, room));
     Ok(Estimate {
         weights,
-        trained: trained + trainable * gradient,
+        trained: trained + gradients,
         moments,
-        activations: if takes_turns { activations.saturating_sub(trainable * gradient) } else { activations },
+        activations: if takes_turns { activations.saturating_sub(gradients) } else { activations },
         working: needs.working(),
         program: if place == Place::Cpu { PROGRAM } else { CUDA },
         trainable,
@@ -302,12 +310,17 @@ mod tests {
     use super::*;
     use crate::config;
 
-    fn estimate_of(shape: &str, config: &str, [tokens, trained, longest]: [usize; 3], place: Place) -> Estimate {
-        let text = format!("model: pocket:x\nformat: plain\n{config}");
-        let config = config::parse(Path::new("c.yaml"), &text).unwrap();
-        estimate(&Spec::named(shape).unwrap(), &config, MicroStep { tokens, trained, longest }, place, None).unwrap()
+    fn estimate_of(shape: &str, config: &str, step: [usize; 3], place: Place) -> Estimate {
+        estimate_within(shape, config, step, place, None)
     }
 
+    fn estimate_within(shape: &str, config: &str, [tokens, trained, longest]: [usize; 3], place: Place, free: Option<u64>) -> Estimate {
+        let text = format!("model: pocket:x\nformat: plain\n{config}");
+        let config = config::parse(Path::new("c.yaml"), &text).unwrap();
+        estimate(&Spec::named(shape).unwrap(), &config, MicroStep { tokens, trained, longest }, place, free).unwrap()
+    }
+
+    const GIB: u64 = 1 << 30;
     const LORA: &str = "method: lora\nbase_precision: f32\n";
     const FULL: &str = "method: full\nbase_precision: f32\n";
 
@@ -337,7 +350,7 @@ mod tests {
     fn measured_gpu_runs_are_estimated_within_a_twentieth() {
         let check = |shape: &str, config: &str, step: [usize; 3], measured: f64| {
             let estimate = estimate_of(shape, config, step, Place::Gpu);
-            let gib = (estimate.total() - estimate.program) as f64 / f64::from(1 << 30);
+            let gib = estimate.tensors() as f64 / GIB as f64;
             let off = gib / measured - 1.0;
             assert!(off.abs() < 0.05, "{shape} {config} {step:?}: {gib:.2} GiB, measured {measured} ({:+.1} %)", off * 100.0);
         };
@@ -351,7 +364,6 @@ mod tests {
     /// `voicetune bench train --shape llama-3.1-8b --precision bf16 --batch 1 --seq 8192 --memory 26` took 24.95 GiB.
     #[test]
     fn a_limit_is_kept_and_used() {
-        const GIB: u64 = 1 << 30;
         let spec = Spec::named("llama-3.1-8b").unwrap();
         let targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"].map(String::from);
         let layout = layout::of(&spec);
@@ -373,6 +385,29 @@ mod tests {
     }
 
     #[test]
+    fn an_estimate_goes_by_the_configs_limit() {
+        let of = |shape: &str, config: &str, step: [usize; 3], free: u64| {
+            let config = format!("base_precision: bf16\n{config}");
+            estimate_within(shape, &config, step, Place::Gpu, Some(free * GIB)).tensors() as f64 / GIB as f64
+        };
+        let llama = |more: &str, free: u64| of("llama-3.1-8b", &format!("method: lora\n{more}"), [8192; 3], free);
+        let (all, least) = (llama("", 140), llama("recompute: block\n", 140));
+        assert!(all > 37.0 && least < 21.0, "{all} {least}");
+        let check = |more: &str, free: u64, expected: std::ops::RangeInclusive<f64>| {
+            let taken = llama(more, free);
+            assert!(expected.contains(&taken), "{more} of {free}: {taken}");
+        };
+        check("memory_limit: 26\n", 140, 24.5..=26.0);
+        check("memory_limit: 26.5\naccumulate: 8\n", 140, 25.0..=26.5);
+        check("memory_limit: 100\n", 140, all..=all);
+        check("memory_limit: 5\n", 140, least..=least);
+        check("memory_limit: 100\n", 30, least..=30.0); // what is free is a limit too
+        // Where gradients come on top of one another, the estimate says so, and no choice would help.
+        let gpt2 = |more: &str| of("gpt2-xl", &format!("method: full\n{more}"), [1024; 3], 140);
+        assert_eq!(gpt2("memory_limit: 18\n"), gpt2("recompute: block\n"));
+    }
+
+    #[test]
     fn trainable_numbers_are_those_of_the_model() {
         use crate::engine::Model;
         for (shape, targets) in [("pocket-llama", "q_proj, down_proj"), ("pocket-gpt2", "c_attn, c_proj")] {
@@ -388,7 +423,6 @@ mod tests {
 
     #[test]
     fn the_primary_models_take_what_their_types_say() {
-        const GIB: u64 = 1 << 30;
         let llama = estimate_of("llama-3.1-8b", "method: lora\nbase_precision: bf16\n", [2047, 2000, 2047], Place::Gpu);
         assert_eq!((llama.weights, llama.trainable), (2 * (8_030_261_248 - 128_256 * 4096), 41_943_040)); // the embedding is the host's
         assert!((18 * GIB..40 * GIB).contains(&llama.total()), "{llama:?}");

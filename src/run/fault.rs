@@ -3,7 +3,7 @@
 
 use anyhow::{Result, anyhow};
 
-use crate::config::{Config, Method, Precision, Recompute};
+use crate::config::{Config, MemoryLimit, Method, Precision, Recompute};
 
 /// A fault of a GPU, told by the names that CUDA gives its errors. They reach us in the texts of errors and panics of the libraries
 /// between, which have no type for them that exists without a GPU.
@@ -64,9 +64,14 @@ impl DeviceFault {
 
 /// At most three settings that make a run smaller, the gentlest first; only those that this config leaves open.
 fn what_helps(config: &Config) -> String {
-    let block = config.recompute != Recompute::Block;
+    let less = match (config.recompute, config.memory_limit) {
+        (Recompute::Block, _) => None,
+        (Recompute::Auto, MemoryLimit::Gib(gib)) => Some(format!("a `memory_limit` below {gib} or `recompute: block` in its place")),
+        _ => Some("`recompute: block`".to_owned()),
+    };
+    let goes_on = less.is_some();
     let settings = [
-        block.then(|| "`recompute: block`, with which this run can go on".to_owned()),
+        less.map(|less| format!("{less}, with which this run can go on")),
         (config.batch > 1).then(|| format!("a `batch` below {}, with `accumulate` raised to match", config.batch)),
         (config.max_tokens > 256).then(|| format!("`max_tokens` below {}", config.max_tokens)),
         (config.base_precision == Precision::F32).then(|| "`base_precision: bf16`".to_owned()),
@@ -75,7 +80,7 @@ fn what_helps(config: &Config) -> String {
         Some("a smaller model".to_owned()),
     ];
     let settings: Vec<String> = settings.into_iter().flatten().take(3).collect();
-    let new = if block { "; the others need a new run" } else { "; each needs a new run" };
+    let new = if goes_on { "; the others need a new run" } else { "; each needs a new run" };
     format!("what helps: {}{new}", settings.join(", or "))
 }
 
@@ -154,6 +159,11 @@ mod tests {
             "method: lora, batch: 4, max_tokens: 8192",
             "what helps: `recompute: block`, with which this run can go on, or a `batch` below 4, with `accumulate` raised to match, or \
              `max_tokens` below 8192; the others need a new run",
+        );
+        check(
+            "method: lora, memory_limit: 13.5, max_tokens: 8192",
+            "what helps: a `memory_limit` below 13.5 or `recompute: block` in its place, with which this run can go on, or `max_tokens` below \
+             8192, or a `lora.rank` below 16; the others need a new run",
         );
         check(
             "method: lora, recompute: block",

@@ -97,12 +97,13 @@ pub fn config_changes(was: &Config, is: &Config) -> Result<Vec<String>> {
 }
 
 /// The keys that decide what is trained. How many checkpoints stay on the disk does not, and what is computed again gives the same
-/// numbers: a run that ran out of memory can go on with `recompute: block`.
+/// numbers: a run that ran out of memory can go on with `recompute: block` or another `memory_limit`.
 fn keys(config: &Config) -> Result<serde_json::Map<String, serde_json::Value>> {
     match serde_json::to_value(config).context("the config cannot be compared")? {
         serde_json::Value::Object(mut map) => {
-            map.shift_remove("keep_checkpoints");
-            map.shift_remove("recompute");
+            for key in ["keep_checkpoints", "recompute", "memory_limit"] {
+                map.shift_remove(key);
+            }
             Ok(map)
         }
         other => anyhow::bail!("a config is a map, not {other}"),
@@ -117,5 +118,39 @@ impl Manifest {
     /// Of a small run, for tests to change; its file is older than some keys.
     pub(crate) fn sample() -> Manifest {
         Manifest::parse(SAMPLE).unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{MemoryLimit, Recompute, parse};
+
+    #[test]
+    fn a_run_that_is_older_than_a_key_is_read_and_goes_on() {
+        let config = Manifest::sample().config;
+        assert_eq!(config, parse(Path::new("c.yaml"), "model: pocket:llama\nformat: plain\nmethod: lora\n").unwrap());
+        // As its checkpoints have it.
+        assert_eq!(config_hash(&config).unwrap(), "7f21de383785a313cb0559dc4987601f2405a9f5b3567f117ae0982befa32145");
+    }
+
+    #[test]
+    fn what_does_not_decide_what_is_trained_may_change() {
+        let was = Manifest::sample().config;
+        let check = |is: Config, expected: &[&str]| {
+            assert_eq!(config_changes(&was, &is).unwrap(), expected);
+            assert_eq!(config_hash(&was).unwrap() == config_hash(&is).unwrap(), expected.is_empty());
+        };
+        check(Config { memory_limit: MemoryLimit::Gib(26.0), ..was.clone() }, &[]);
+        check(Config { recompute: Recompute::Block, keep_checkpoints: 5, ..was.clone() }, &[]);
+        check(Config { epochs: 5, memory_limit: MemoryLimit::Gib(26.0), ..was.clone() }, &["epochs: 3 -> 5"]);
+    }
+
+    #[test]
+    fn a_manifest_outside_the_limits_of_a_config_is_none() {
+        let error = Manifest::parse(&SAMPLE.replace("  seed: 42\n", "  memory_limit: 0\n  seed: 42\n")).unwrap_err().to_string();
+        assert!(error.contains("`memory_limit: 0`: expected `none` or a number of GiB above 0"), "{error}");
+        let error = Manifest::parse(&SAMPLE.replace("recompute: auto\n", "recompute: block\n  memory_limit: 8\n")).unwrap_err().to_string();
+        assert!(error.contains("`memory_limit` is kept by `recompute: auto` alone"), "{error}");
     }
 }

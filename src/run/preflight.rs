@@ -12,7 +12,7 @@ use super::prepare::{Prepared, find_model};
 use crate::config::{Config, Every, KeepBest, Method, Templates, Workspace};
 use crate::dataset::batch::{Batch, Example, Part};
 use crate::dataset::{Left, Shortened};
-use crate::engine::device::Survey;
+use crate::engine::device::{Place, Survey};
 use crate::engine::memory::{self, Estimate, MicroStep};
 use crate::hub::{Token, Tuning};
 use crate::pairs::{self, Problem};
@@ -79,6 +79,12 @@ pub enum Fact {
         needed: Estimate,
         free: Option<u64>,
     },
+    /// What the config lets tensors take of a GPU.
+    Limit {
+        limit: u64,
+        needed: Estimate,
+        place: Place,
+    },
     /// Room for `kept` checkpoints of `each` bytes.
     Disk {
         each: u64,
@@ -112,6 +118,10 @@ impl Preflight {
         match needed {
             Ok(needed) => {
                 preflight.add(memory_level(&needed, device.free), Fact::Memory { device: device.words.clone(), needed, free: device.free });
+                if let Some(limit) = prepared.config.memory_limit.bytes() {
+                    let place = device.place;
+                    preflight.add(limit_level(&needed, limit, place), Fact::Limit { limit, needed, place });
+                }
                 preflight.disk(prepared, needed.trainable, runs);
             }
             Err(error) => preflight.add(Level::Blocker, Fact::Refused(format!("{error:#}"))),
@@ -231,6 +241,15 @@ fn memory_level(needed: &Estimate, free: Option<u64>) -> Level {
     }
 }
 
+/// Nothing comes on top of what tensors take, so the limit itself is the border.
+fn limit_level(needed: &Estimate, limit: u64, place: Place) -> Level {
+    match place {
+        Place::Gpu if needed.certain() > limit => Level::Blocker,
+        Place::Gpu if needed.tensors() <= limit => Level::Ok,
+        Place::Gpu | Place::Cpu => Level::Warning,
+    }
+}
+
 fn needed(prepared: &Prepared, device: &Survey) -> Result<Estimate> {
     let step = largest_micro_step(&prepared.examples, &prepared.config);
     memory::estimate(&prepared.spec, &prepared.config, step, device.place, device.free)
@@ -263,6 +282,7 @@ impl Fact {
             Fact::Canaries(_) => "canaries",
             Fact::Steps { .. } => "steps",
             Fact::Memory { .. } => "memory",
+            Fact::Limit { .. } => "limit",
             Fact::Disk { .. } => "disk",
             Fact::Token(_) => "hub token",
         }
@@ -307,6 +327,8 @@ impl Fact {
                     .collect();
             }
             Fact::Memory { device, needed, free } => memory_in_words(device, needed, *free),
+            Fact::Limit { place: Place::Cpu, .. } => "memory_limit is for a GPU's memory; on the CPU it changes nothing".into(),
+            Fact::Limit { limit, needed, place } => limit_in_words(*limit, needed, limit_level(needed, *limit, *place)),
             Fact::Disk { each, kept, free } => {
                 let free = free.map_or(String::new(), |free| format!("; {} free", bytes_in_words(free)));
                 format!("{} for {} of {}{free}", bytes_in_words(each * *kept as u64), counted(*kept, "checkpoint"), bytes_in_words(*each))
@@ -331,6 +353,20 @@ fn memory_in_words(device: &str, needed: &Estimate, free: Option<u64>) -> String
         Level::Blocker => ": too little for the weights and what is trained; take a smaller model, method: lora, or a bigger machine",
     };
     format!("{about}; {} free on {device}{advice}", bytes_in_words(free))
+}
+
+fn limit_in_words(limit: u64, needed: &Estimate, level: Level) -> String {
+    let (limit, tensors, certain) = (bytes_in_words(limit), bytes_in_words(needed.tensors()), bytes_in_words(needed.certain()));
+    match level {
+        Level::Ok => format!("tensors take about {tensors} of the {limit} of memory_limit"),
+        Level::Warning => format!(
+            "even with every block recomputed tensors take about {tensors}, more than memory_limit ({limit}); raise it, or lower \
+             max_tokens or batch"
+        ),
+        Level::Blocker => format!(
+            "weights and what is trained take {certain}, more than memory_limit ({limit}); raise it, or take a smaller model or method: lora"
+        ),
+    }
 }
 
 /// `3.2 M`, `8.03 B`.

@@ -14,7 +14,7 @@ use super::manifest::config_hash;
 use super::plan::{Plan, PlannedStep};
 use super::protocol::{Arm, Eval, Event, Generate, Outcome, Prompt, Saved, Started, Step, Train, now};
 use super::slot::{Kind, Slot, load_weights};
-use crate::config::{KeepBest, Method};
+use crate::config::{Config, KeepBest, Method};
 use crate::dataset::batch::{Batch, Example};
 use crate::engine::optim::AdamW;
 use crate::engine::schedule::learning_rate;
@@ -151,14 +151,7 @@ impl<'a> Training<'a> {
         let shown = || format!("step {step} (pairs: {})", pairs.join(", "));
         let mut pending = vec![];
         for (micro, batch) in batches.iter().enumerate() {
-            let key = StepKey {
-                seed: config.seed,
-                step: step as u64,
-                micro: micro as u32,
-                micro_steps: batches.len() as u32,
-                recompute: config.recompute,
-                memory: None,
-            };
+            let key = step_key(config, step, micro, batches.len());
             faults.compute(step).with_context(shown)?;
             pending.push(slot.model.accumulate(batch, 1.0 / trained as f64, key).with_context(shown)?);
         }
@@ -267,6 +260,17 @@ impl<'a> Training<'a> {
     }
 }
 
+fn step_key(config: &Config, step: usize, micro: usize, micro_steps: usize) -> StepKey {
+    StepKey {
+        seed: config.seed,
+        step: step as u64,
+        micro: micro as u32,
+        micro_steps: micro_steps as u32,
+        recompute: config.recompute,
+        memory: config.memory_limit.bytes(),
+    }
+}
+
 fn pairs_of(planned: &PlannedStep) -> Vec<String> {
     planned.micro_steps.iter().flatten().map(|example: &&Example| example.pair.clone()).collect()
 }
@@ -289,4 +293,23 @@ fn check_resumable(job: &Train, state: &State, checkpoint: &Path) -> Result<()> 
     );
     ensure!(state.data_hash == job.data_hash, "{shown}: was trained on another data set, so it cannot be continued with this one");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Recompute};
+
+    /// On the CPU, where the tests train, nothing that is computed tells whether the engine has heard of the limit.
+    #[test]
+    fn the_engine_is_told_what_the_config_says_of_memory() {
+        let of = |more: &str| {
+            let text = format!("{{ model: m, format: chat, method: lora, seed: 7, {more} }}");
+            step_key(&config::parse(Path::new("c.yaml"), &text).unwrap(), 3, 1, 2)
+        };
+        let key = StepKey { seed: 7, step: 3, micro: 1, micro_steps: 2, recompute: Recompute::Auto, memory: None };
+        assert_eq!(of(""), key);
+        assert_eq!(of("memory_limit: 26"), StepKey { memory: Some(26 << 30), ..key });
+        assert_eq!(of("recompute: mlp"), StepKey { recompute: Recompute::Mlp, ..key });
+    }
 }

@@ -41,6 +41,7 @@ fn the_least_config_has_the_documented_defaults() {
         max_tokens: 2048,
         overlong: Overlong::CutAtParagraph,
         recompute: Recompute::Auto,
+        memory_limit: MemoryLimit::None,
         clip_grad_norm: 1.0,
         seed: 42,
         validation: Validation { fraction: 0.07, by: SplitBy::Source },
@@ -85,8 +86,8 @@ fn the_shipped_configs_say_what_the_experiment_asks_for() {
 fn a_shipped_config_gives_every_key_and_says_what_it_is() {
     let keys = |text: &str| -> usize { text.lines().filter(|line| line.contains(':') && !line.trim_start().starts_with('#')).count() };
     for (file, text) in EMBEDDED.iter().filter(|(file, _)| file.contains("lora") || file.contains("full")) {
-        // Twenty-two keys at the top, four of them groups with 4 + 6 + 2 + 2 keys.
-        assert_eq!(keys(text), 36, "{file}");
+        // Twenty-three keys at the top, four of them groups with 4 + 6 + 2 + 2 keys.
+        assert_eq!(keys(text), 37, "{file}");
         for pair in
             text.lines().collect::<Vec<_>>().windows(2).filter(|pair| pair[1].contains(':') && !pair[1].trim_start().starts_with('#'))
         {
@@ -98,7 +99,12 @@ fn a_shipped_config_gives_every_key_and_says_what_it_is() {
 
 #[test]
 fn a_resolved_config_survives_serialisation() {
-    let config = Config { evaluate_every: Every::Steps(20), sample_every: Every::Never, ..embedded("pocket-llama-lora") };
+    let config = Config {
+        evaluate_every: Every::Steps(20),
+        sample_every: Every::Never,
+        memory_limit: MemoryLimit::Gib(13.5),
+        ..embedded("llama-3.1-8b-lora")
+    };
     let text = serde_yaml::to_string(&config).unwrap();
     assert_eq!(serde_yaml::from_str::<Config>(&text).unwrap(), config);
     assert_eq!(serde_json::from_str::<Config>(&serde_json::to_string(&config).unwrap()).unwrap(), config);
@@ -129,6 +135,9 @@ fn what_is_wrong_is_said_with_file_and_line() {
     check("optimizer: {betas: [0.9]}\n", "configs/c.yaml:4: `optimizer: {betas: [0.9]}`: expected an array of length 2, found 1");
     check("evaluate_every: often\n", "configs/c.yaml:4: `evaluate_every: often`: expected `epoch`, `never` or a number of steps above 0");
     check("evaluate_every: 0\n", "configs/c.yaml:4: `evaluate_every: 0`: expected `epoch`, `never` or a number of steps above 0");
+    check("memory_limit: much\n", "configs/c.yaml:4: `memory_limit: much`: expected `none` or a number of GiB above 0");
+    check("memory_limit: 24 GiB\n", "configs/c.yaml:4: `memory_limit: 24 GiB`: expected `none` or a number of GiB above 0");
+    check("memory_limit: -1\n", "configs/c.yaml:4: `memory_limit: -1`: expected `none` or a number of GiB above 0");
     check("base_precision: fp16\n", "configs/c.yaml:4: `base_precision: fp16`: `fp16` is not allowed; it is one of f32, bf16, f16, nf4");
     check("optimizer:\n  name: sgd\n", "configs/c.yaml:5: `name: sgd`: `sgd` is not allowed; it is one of adamw");
     // Ranges.
@@ -138,6 +147,11 @@ fn what_is_wrong_is_said_with_file_and_line() {
     check("max_tokens: 1\n", "configs/c.yaml:4: `max_tokens` must be from 2 to 16,777,216, not 1");
     check("checkpoint_every: 0\n", "configs/c.yaml:4: `checkpoint_every` must be 1 or more, not 0");
     check("keep_checkpoints: 0\n", "configs/c.yaml:4: `keep_checkpoints` must be 1 or more, not 0");
+    for wrong in ["0", "0.0", "-0.5"] {
+        let line = format!("memory_limit: {wrong}");
+        check(&format!("{line}\n"), &format!("configs/c.yaml:4: `{line}`: expected `none` or a number of GiB above 0"));
+    }
+    check("memory_limit: .inf\n", "configs/c.yaml:4: `memory_limit: .inf`: expected a finite number");
     check("clip_grad_norm: -1\n", "configs/c.yaml:4: `clip_grad_norm` must be 0 (no clipping) or above, not -1.0");
     check("revision: \"\"\n", "configs/c.yaml:4: `revision` must be a branch, tag or commit, not \"\"");
     check("lora:\n  alpha: 8\n  rank: 0\n", "configs/c.yaml:6: `lora.rank` must be from 1 to 65,536, not 0");
@@ -176,6 +190,18 @@ fn four_bit_weights_are_not_trained_in_full() {
 }
 
 #[test]
+fn a_memory_limit_is_for_a_run_that_may_choose_what_it_recomputes() {
+    let of = |more: &str| parse(Path::new("c.yaml"), &format!("{LEAST}{more}")).map(|config| config.memory_limit.bytes());
+    assert_eq!(of("memory_limit: 26\n").unwrap(), Some(26 << 30));
+    assert_eq!(of("recompute: auto\nmemory_limit: 0.5\n").unwrap(), Some(1 << 29));
+    assert_eq!(of("recompute: block\nmemory_limit: none\n").unwrap(), None);
+    for recompute in ["none", "mlp", "block"] {
+        let error = of(&format!("recompute: {recompute}\nmemory_limit: 26\n")).unwrap_err().to_string();
+        assert_eq!(error, "c.yaml:5: `memory_limit` is kept by `recompute: auto` alone; use that, or `memory_limit: none`");
+    }
+}
+
+#[test]
 fn a_config_from_elsewhere_is_held_to_the_same_limits() {
     for (file, text) in EMBEDDED.iter().filter(|(file, _)| file.contains("lora") || file.contains("full")) {
         check(&parse(Path::new(file), text).unwrap()).unwrap();
@@ -185,6 +211,7 @@ fn a_config_from_elsewhere_is_held_to_the_same_limits() {
         Config { epochs: usize::MAX, ..config.clone() },
         Config { batch: 0, ..config.clone() },
         Config { clip_grad_norm: f64::NAN, ..config.clone() },
+        Config { memory_limit: MemoryLimit::Gib(-1.0), ..embedded("llama-3.1-8b-lora") },
         Config { model: " ".into(), ..config },
     ];
     assert!(faults.iter().all(|config| check(config).is_err()));

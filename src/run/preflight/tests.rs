@@ -1,7 +1,6 @@
 //! What is found in a small workspace, and the words for it.
 
 use super::*;
-use crate::engine::device::Place;
 
 const CONFIG: &str = "model: pocket:llama\nformat: plain\nmethod: lora\nbase_precision: f32\nsample_every: never\n";
 
@@ -98,6 +97,48 @@ fn memory_is_judged_by_what_is_certain_and_by_the_estimate() {
     check(Some(110), Level::Warning);
     check(Some(90), Level::Warning);
     check(Some(79), Level::Blocker);
+}
+
+#[test]
+fn a_limit_that_cannot_be_kept_is_told_before_the_start() {
+    let needed =
+        Estimate { weights: 60 << 20, trained: 10 << 20, moments: 10 << 20, activations: 10 << 20, working: 0, program: 5, trainable: 1 };
+    let check = |limit: u64, place: Place, level: Level, expected: &str| {
+        let found = limit_level(&needed, limit << 20, place);
+        assert_eq!((found, Fact::Limit { limit: limit << 20, needed, place }.words()), (level, vec![expected.to_owned()]));
+    };
+    check(100, Place::Gpu, Level::Ok, "tensors take about 90.0 MiB of the 100.0 MiB of memory_limit");
+    check(90, Place::Gpu, Level::Ok, "tensors take about 90.0 MiB of the 90.0 MiB of memory_limit");
+    check(
+        89,
+        Place::Gpu,
+        Level::Warning,
+        "even with every block recomputed tensors take about 90.0 MiB, more than memory_limit (89.0 MiB); raise it, or lower max_tokens or \
+         batch",
+    );
+    check(
+        79,
+        Place::Gpu,
+        Level::Blocker,
+        "weights and what is trained take 80.0 MiB, more than memory_limit (79.0 MiB); raise it, or take a smaller model or method: lora",
+    );
+    check(100, Place::Cpu, Level::Warning, "memory_limit is for a GPU's memory; on the CPU it changes nothing");
+}
+
+/// Of a GPU that is not there: what is looked at is an estimate.
+#[test]
+fn a_limit_stands_below_the_memory_it_is_of() {
+    let (_dir, workspace) = workspace(10);
+    let look = |more: &str| {
+        let config = crate::config::parse("configs/c.yaml".as_ref(), &format!("{CONFIG}validation: {{ fraction: 0.2 }}\n{more}")).unwrap();
+        let device = Survey { words: "a GPU".into(), place: Place::Gpu, free: Some(8 << 30) };
+        Preflight::look(&workspace, config, workspace.templates().unwrap(), None, &device).0
+    };
+    let lines = look("memory_limit: 2\n").lines();
+    assert!(lines[4].starts_with("memory      about ") && lines[5].starts_with("limit       tensors take about "), "{lines:?}");
+    assert!(lines[5].ends_with(" of the 2.0 GiB of memory_limit"), "{lines:?}");
+    assert_eq!(look("").findings.len() + 1, lines.len());
+    assert_eq!(look("memory_limit: 0.001\n").level(), Level::Blocker);
 }
 
 #[test]

@@ -193,7 +193,7 @@ fn may_be(kind: Kind) -> String {
         Kind::Number => "a number, such as 0.05 or 1e-4".into(),
         Kind::Text => "text".into(),
         Kind::List => "words or numbers with commas between them".into(),
-        Kind::WordOrSteps(words) => format!("{} | a number of optimiser steps", words.join(" | ")),
+        Kind::WordOr(words, counted) => format!("{} | a number of {counted}", words.join(" | ")),
     }
 }
 
