@@ -321,9 +321,9 @@ impl App {
 
     fn say_how_it_ended(&self) -> Effect {
         match self.shared.work.training() {
-            Some(training) => match &training.error {
-                Some(error) => Effect::error(format!("{}: {error}", training.order.name)),
-                None => Effect::say(format!("{}: the run has ended", training.order.name)),
+            Some(training) => match &training.state.error {
+                Some(error) => Effect::error(format!("{}: {error}", training.state.order.name)),
+                None => Effect::say(format!("{}: the run has ended", training.state.order.name)),
             },
             None => Effect::say("the run has ended"),
         }
@@ -356,7 +356,7 @@ impl App {
     fn work_that_goes_on(&self) -> Option<String> {
         let work = &self.shared.work;
         let training = work.training().filter(|_| work.is_training())?;
-        let name = visible(&training.order.name);
+        let name = visible(&training.state.order.name);
         let waiting = match work.queue().count() {
             0 => String::new(),
             n => format!(", and {} after it", counted(n, "order")),
@@ -409,13 +409,13 @@ impl App {
         let work = &self.shared.work;
         if let Some(training) = work.training().filter(|_| work.is_training()) {
             let step = training.history.steps.last().map_or(0, |step| step.step);
-            return match training.steps {
-                0 => format!("preparing {}", training.order.name),
-                steps => format!("training {} · step {step} of {steps}", training.order.name),
+            return match training.state.steps {
+                0 => format!("preparing {}", training.state.order.name),
+                steps => format!("training {} · step {step} of {steps}", training.state.order.name),
             };
         }
         if let Some(reading) = work.reading() {
-            return format!("drawing samples · {} of {}", reading.done, reading.total());
+            return format!("drawing samples · {} of {}", reading.state.done, reading.state.total);
         }
         if work.scoring().is_some() {
             return "scoring a text".into();

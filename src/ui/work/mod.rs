@@ -55,7 +55,7 @@ impl Work {
 
     /// Whether a run is being prepared, loaded or trained.
     pub fn is_training(&self) -> bool {
-        self.training.as_ref().is_some_and(|training| training.stage != Stage::Ended)
+        self.training.as_ref().is_some_and(|training| training.state.stage != Stage::Ended)
     }
 
     /// The prompts being answered.
@@ -96,7 +96,7 @@ impl Work {
 
     pub fn stop_training(&self) -> Outcomes {
         match &self.training {
-            Some(training) if self.is_training() => Outcomes::ask(Request::Stop { ticket: training.ticket }),
+            Some(training) if self.is_training() => Outcomes::ask(Request::Stop { ticket: training.state.ticket }),
             _ => Outcomes::default(),
         }
     }
@@ -146,7 +146,7 @@ impl Work {
         let mut out = Outcomes::default();
         let Done::Followed { run, followed } = done;
         self.is_following = false;
-        if let Some(training) = self.training.as_mut().filter(|training| training.run.as_ref() == Some(&run)) {
+        if let Some(training) = self.training.as_mut().filter(|training| training.state.run.as_ref() == Some(&run)) {
             match followed {
                 Ok(Followed { events, is_from_start }) => training.take(events, is_from_start),
                 Err(error) => training.log_error = Some(error),
@@ -166,19 +166,18 @@ impl Work {
         self.forget_scores("the worker has ended before the text was scored", &mut out);
         self.sent.clear();
         if !was_idle {
-            let error =
-                died(self.training.as_ref().filter(|_| self.is_training()).and_then(|training| training.run.as_deref()), last_words);
+            let error = died(self.run().filter(|_| self.is_training()), last_words);
             let (runs, others): (Vec<_>, Vec<_>) = self.queue.iter().partition(|waiting| matches!(waiting.order, Order::Train(_)));
             let waited = waited(runs.len(), others.len());
             let mut state = std::mem::take(&mut self.state);
             if let Some(training) = &self.training {
-                let mut training = state.training.take().unwrap_or_else(|| TrainingState::new(training.order.clone()));
+                let mut training = state.training.take().unwrap_or_else(|| TrainingState::new(training.state.order.clone()));
                 if training.stage != Stage::Ended {
                     (training.stage, training.error) = (Stage::Ended, Some(error.clone()));
                 }
                 self.state.training = Some(training);
             }
-            self.state.read = self.reading.as_ref().map(|reading| (reading.ticket, Some(error.clone())));
+            self.state.read = self.reading.as_ref().map(|reading| (reading.state.ticket, Some(error.clone())));
             out.effects.push(Effect::error(error + &waited));
         }
         self.refresh(&mut out);
@@ -202,7 +201,7 @@ impl Work {
 
     /// The run whose log is shown.
     fn run(&self) -> Option<&Path> {
-        self.training.as_ref()?.run.as_deref()
+        self.training.as_ref()?.state.run.as_deref()
     }
 
     /// Takes what is shown from what the worker said and what is on its way to it.
@@ -242,10 +241,11 @@ impl Work {
             }
             return;
         };
-        let is_same = before.as_ref().is_some_and(|before| before.ticket == state.ticket || before.ticket == 0);
-        let has_changed = before.as_ref().is_none_or(|before| !before.is_as(&state));
+        let was = before.as_ref().map(|before| &before.state);
+        let is_same = was.is_some_and(|was| was.ticket == state.ticket || was.ticket == 0);
+        let has_changed = was != Some(&state);
         let has_ended = was_training && (!is_same || state.stage == Stage::Ended);
-        let is_new_log = state.run.is_some() && before.as_ref().is_none_or(|before| before.run != state.run);
+        let is_new_log = state.run.is_some() && was.is_none_or(|was| was.run != state.run);
         self.training = Some(Training::new(state, before));
         if has_ended {
             out.news.push(News::TrainingEnded);
@@ -259,17 +259,18 @@ impl Work {
 
     fn show_reading(&mut self, state: Option<ReadingState>, out: &mut Outcomes) {
         let before = self.reading.take();
-        let is_same = |before: &Reading, now: &ReadingState| before.ticket == now.ticket || before.ticket == 0;
-        if let Some(before) = before.as_ref().filter(|before| state.as_ref().is_none_or(|now| !is_same(before, now))) {
+        let is_same = |was: &ReadingState, now: &ReadingState| was.ticket == now.ticket || was.ticket == 0;
+        let was = before.as_ref().map(|before| &before.state);
+        if let Some(was) = was.filter(|was| state.as_ref().is_none_or(|now| !is_same(was, now))) {
             let error = match &self.state.read {
-                Some((ticket, error)) if *ticket == before.ticket || before.ticket == 0 => error.clone(),
+                Some((ticket, error)) if *ticket == was.ticket || was.ticket == 0 => error.clone(),
                 _ => None,
             };
-            out.news.push(News::ReadingEnded { order: before.order.clone(), error });
+            out.news.push(News::ReadingEnded { order: was.order.clone(), error });
         }
         let Some(state) = state else { return };
-        let before = before.filter(|before| is_same(before, &state));
-        let has_changed = before.as_ref().is_none_or(|before| !before.is_as(&state));
+        let before = before.filter(|before| is_same(&before.state, &state));
+        let has_changed = before.as_ref().is_none_or(|before| before.state != state);
         self.reading = Some(Reading::new(state, before));
         if has_changed {
             out.news.push(News::Reading);

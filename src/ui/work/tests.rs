@@ -64,7 +64,7 @@ fn what_is_ordered_is_shown_before_the_worker_has_it() {
     let out = work.order(train_order("first").into());
     assert!(matches!(&out.effects[..], [Effect::Do(Io::Worker(Request::Order(Order::Train(_))))]), "{out:?}");
     assert_eq!(out.news, [News::Training]);
-    assert_eq!((work.training().unwrap().order.name.as_str(), work.training().unwrap().stage), ("first", Stage::Preparing));
+    assert_eq!((work.training().unwrap().state.order.name.as_str(), work.training().unwrap().state.stage), ("first", Stage::Preparing));
     work.order(read_order("runs/a").into());
     assert_eq!(work.queue().count(), 1);
 
@@ -158,7 +158,7 @@ fn a_worker_that_died_is_told_from_one_that_had_nothing_to_do() {
     work.on_report(state(State { training, queue, ..State::default() }));
     let out = work.on_gone(Some("thread 'engine' panicked"));
     assert_eq!(out.news, [News::TrainingEnded, News::Queue]);
-    let said = work.training().unwrap().error.clone().unwrap();
+    let said = work.training().unwrap().state.error.clone().unwrap();
     for part in ["the worker has died", "thread 'engine' panicked", "`voicetune train --resume 2026-11-22-first`"] {
         assert!(said.contains(part), "{said}");
     }
@@ -170,7 +170,7 @@ fn a_worker_that_died_is_told_from_one_that_had_nothing_to_do() {
 
     // What is ordered now goes to another worker.
     work.order(train_order("third").into());
-    assert_eq!(work.training().unwrap().order.name, "third");
+    assert_eq!(work.training().unwrap().state.order.name, "third");
     let out = work.on_refused("no socket can be made here");
     assert!(matches!(&out.effects[..], [Effect::Notify(notice)] if notice.text.contains("no socket")));
     assert!(!work.is_training());

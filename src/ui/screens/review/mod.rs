@@ -454,7 +454,7 @@ impl Review {
 
 /// The run that trains now.
 fn training(shared: &Shared) -> Option<&Path> {
-    shared.work.training().filter(|_| shared.work.is_training())?.run.as_deref()
+    shared.work.training().filter(|_| shared.work.is_training())?.state.run.as_deref()
 }
 
 /// The key of an action here, for texts that name it.

@@ -204,7 +204,7 @@ pub fn is_ordered(shelf: &Shelf, prompt: &Prompt, run: usize, temperature: Tempe
         order.run == *folder && order_temperature(shelf, order) == temperature && order.prompts.iter().any(|(id, _)| *id == prompt.id)
     };
     let waits = |order: &Order| matches!(order, Order::Read(order) if reads(order));
-    work.reading().is_some_and(|reading| reads(&reading.order)) || work.queue().any(waits)
+    work.reading().is_some_and(|reading| reads(&reading.state.order)) || work.queue().any(waits)
 }
 
 fn order_temperature(shelf: &Shelf, order: &ReadOrder) -> Temperature {
@@ -218,8 +218,9 @@ fn written(shelf: &Shelf, prompt: &Prompt, arm: usize, temperature: Temperature,
         return None;
     }
     let is_its = |order: &ReadOrder| order.run == shelf.runs[arm.run].folder && order_temperature(shelf, order) == temperature;
-    let reading = work.reading().filter(|reading| is_its(&reading.order));
-    let text = reading.filter(|reading| reading.prompt() == Some(&prompt.id)).and_then(|reading| reading.stream(arm.arm, sample));
+    let reading = work.reading().filter(|reading| is_its(&reading.state.order));
+    let text =
+        reading.filter(|reading| reading.state.prompt.as_ref() == Some(&prompt.id)).and_then(|reading| reading.stream(arm.arm, sample));
     Some(text.unwrap_or_default().to_owned())
 }
 

@@ -54,9 +54,9 @@ pub(super) fn inside(area: Rect) -> Rect {
 
 pub(super) fn view_now(train: &Train, frame: &mut Frame, area: Rect, shared: &Shared, is_focused: bool) {
     let Some(training) = shared.work.training() else { return };
-    let folder = training.run.as_ref().and_then(|run| run.file_name());
-    let waiting = match training.stage {
-        _ if training.is_cancelled && training.stage != Stage::Ended => {
+    let folder = training.state.run.as_ref().and_then(|run| run.file_name());
+    let waiting = match training.state.stage {
+        _ if training.state.is_cancelled && training.state.stage != Stage::Ended => {
             Some("Stopping: what is under way is waited for; nothing was trained.")
         }
         Stage::Preparing => Some("Preparing: the pairs are read and tokenised."),
@@ -67,13 +67,13 @@ pub(super) fn view_now(train: &Train, frame: &mut Frame, area: Rect, shared: &Sh
     };
     let shown = Shown {
         figures: &train.now,
-        title: folder.map_or_else(|| training.order.name.clone(), |name| name.to_string_lossy().into_owned()),
-        state: match training.stage {
+        title: folder.map_or_else(|| training.state.order.name.clone(), |name| name.to_string_lossy().into_owned()),
+        state: match training.state.stage {
             Stage::Stopping => "finishing the step",
             _ => stage_word(training),
         },
         waiting: waiting.map(Into::into),
-        error: training.error.as_deref().or(training.log_error.as_deref()),
+        error: training.state.error.as_deref().or(training.log_error.as_deref()),
         sample: train.sample,
         train,
         scroll: train.scroll,

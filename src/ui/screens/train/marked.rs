@@ -29,7 +29,7 @@ impl Train {
     /// Asks what is marked in the sample on the screen, where that is not known yet.
     pub(super) fn mark_shown(&mut self, shared: &Shared) -> Option<Effect> {
         let folder = match &self.pick {
-            Pick::Now => shared.work.training()?.run.clone()?,
+            Pick::Now => shared.work.training()?.state.run.clone()?,
             Pick::Run(folder) => folder.clone(),
             Pick::Config(_) | Pick::Queued(_) => return None,
         };

@@ -230,7 +230,7 @@ impl Screen for Train {
                     self.pick = Pick::Now;
                 }
                 // Steps wait for the tick; all else is shown at once.
-                let is_stepping = shared.work.training().is_some_and(|training| training.stage == Stage::Training);
+                let is_stepping = shared.work.training().is_some_and(|training| training.state.stage == Stage::Training);
                 if !is_stepping || self.now.steps == 0 {
                     self.renew(shared);
                 }

@@ -32,7 +32,7 @@ impl Train {
 
     /// Runs of the chosen config to go on with, and all that other processes train.
     pub(super) fn runs_to_show<'a>(&'a self, shared: &'a Shared) -> impl Iterator<Item = &'a RunRow> {
-        let here = shared.work.training().and_then(|training| training.run.as_deref());
+        let here = shared.work.training().and_then(|training| training.state.run.as_deref());
         let runs = self.listing.iter().flat_map(|listing| &listing.runs);
         runs.filter(move |run| {
             let is_ours = Some(run.folder.as_path()) == here;
@@ -222,7 +222,7 @@ impl Train {
     }
 
     pub(super) fn stop(&mut self, shared: &Shared) -> Vec<Effect> {
-        match (&self.pick, shared.work.training().map(|training| training.stage)) {
+        match (&self.pick, shared.work.training().map(|training| training.state.stage)) {
             (Pick::Queued(i), _) => vec![Effect::Cancel(*i), Effect::say("taken out of the queue")],
             (Pick::Run(folder), _) if self.run(folder).is_some_and(|run| run.state == State::Running) => {
                 vec![Effect::warn("this run is trained inside another process, not by the worker: stop it there, with Ctrl-C")]
@@ -234,10 +234,10 @@ impl Train {
 
     /// The run under the cursor, else the latest one of the config.
     pub(super) fn resume_picked(&mut self, shared: &Shared) -> Vec<Effect> {
-        let ended = shared.work.training().filter(|training| training.stage == Stage::Ended && self.pick == Pick::Now);
+        let ended = shared.work.training().filter(|training| training.state.stage == Stage::Ended && self.pick == Pick::Now);
         let folder = match &self.pick {
             Pick::Run(folder) => Some(folder.clone()),
-            _ => ended.and_then(|training| training.run.clone()),
+            _ => ended.and_then(|training| training.state.run.clone()),
         };
         let latest =
             || self.runs_to_show(shared).find(|run| run.config.name == self.config && run.can_go_on()).map(|run| run.folder.clone());

@@ -115,13 +115,13 @@ impl Train {
             rows.push(Row::Choice(Pick::Config(listed.name.clone()), Cells { sign, name: listed.name.clone(), more }));
         }
         if let Some(training) = shared.work.training() {
-            let (sign, heading) = match training.stage {
-                Stage::Ended if training.error.is_some() => ("!", " last run"),
+            let (sign, heading) = match training.state.stage {
+                Stage::Ended if training.state.error.is_some() => ("!", " last run"),
                 Stage::Ended => (" ", " last run"),
                 _ => ("▸", " under way"),
             };
             rows.extend([Row::Blank, Row::Heading(heading)]);
-            let name = training.run.as_ref().map_or_else(|| training.order.name.clone(), |run| folder_name(run));
+            let name = training.state.run.as_ref().map_or_else(|| training.state.order.name.clone(), |run| folder_name(run));
             rows.push(Row::Choice(Pick::Now, Cells { sign, name, more: vec![stage_word(training).into()] }));
         }
         for (i, order) in shared.work.queue().enumerate() {
@@ -151,11 +151,11 @@ impl Train {
 /// What the run is at, in a word.
 pub(super) fn stage_word(training: &Training) -> &'static str {
     use crate::run::protocol::Outcome;
-    match (training.stage, training.outcome) {
-        (Stage::Ended, _) if training.error.is_some() => "failed",
+    match (training.state.stage, training.state.outcome) {
+        (Stage::Ended, _) if training.state.error.is_some() => "failed",
         (Stage::Ended, Some(Outcome::Finished)) => "finished",
         (Stage::Ended, _) => "stopped",
-        _ if training.is_cancelled => "stopping",
+        _ if training.state.is_cancelled => "stopping",
         (Stage::Preparing, _) => "preparing",
         (Stage::Loading | Stage::Creating, _) => "loading",
         (Stage::Training, _) => "training",

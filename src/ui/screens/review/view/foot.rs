@@ -112,10 +112,10 @@ impl Review {
         let waiting = shared.work.queue().count();
         let stop = key(&shared.keymap, Action::StopGenerating);
         let more = if waiting > 0 { format!(" · {waiting} more to come") } else { String::new() };
-        match (self.pace, reading.total()) {
+        match (self.pace, reading.state.total) {
             (_, 0) => "getting ready to draw samples".to_owned(),
             (None, _) => format!("loading the model{more}"),
-            (Some((_, rate)), total) => format!("{:>2} of {total} samples · {stop} stops · {rate:>4.0} tokens/s{more}", reading.done),
+            (Some((_, rate)), total) => format!("{:>2} of {total} samples · {stop} stops · {rate:>4.0} tokens/s{more}", reading.state.done),
         }
     }
 
