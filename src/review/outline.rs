@@ -19,10 +19,16 @@ pub struct Passage {
     pub draft: Range<usize>,
     /// What it is in the draft, and what became of it.
     heads: [String; 2],
-    /// Its last sentence, in the draft and in the revision; of one that was sharpened the words of both.
-    was: Vec<(Ink, String)>,
-    is: Vec<(Ink, String)>,
-    sharpened: Vec<(Ink, String)>,
+    end: End,
+}
+
+/// The sentence that ends a paragraph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum End {
+    /// One sentence, sharpened: the words of the draft and of the revision.
+    Sharpened(Vec<(Ink, String)>),
+    /// That of the draft and that of the revision, where there is one to be shown.
+    Apart([Option<(Ink, String)>; 2]),
 }
 
 /// The paragraphs of an alignment, `rows`, in their order.
@@ -40,22 +46,30 @@ pub fn passages(alignment: &Alignment, rows: &[ParagraphRow]) -> Vec<Passage> {
 impl Passage {
     /// The draft's lane, each part on lines of its own.
     pub fn draft_lane(&self) -> Vec<Vec<Stretch<'_>>> {
-        vec![head(&self.heads[0]), stretches(&self.was)]
+        self.lane(0, Ink::CameWords)
     }
 
     pub fn revision_lane(&self) -> Vec<Vec<Stretch<'_>>> {
-        vec![head(&self.heads[1]), stretches(&self.is)]
+        self.lane(1, Ink::GoneWords)
+    }
+
+    /// The draft's or the revision's; `other` is the ink of words that are the other's alone.
+    fn lane(&self, side: usize, other: Ink) -> Vec<Vec<Stretch<'_>>> {
+        let end = match &self.end {
+            End::Sharpened(words) => words.iter().filter(|(ink, _)| *ink != other).map(stretch).collect(),
+            End::Apart(sentences) => sentences[side].iter().map(stretch).collect(),
+        };
+        vec![head(&self.heads[side]), end]
     }
 
     /// Both in one.
     pub fn single_lane(&self) -> Vec<Vec<Stretch<'_>>> {
         let heads: Vec<&str> = self.heads.iter().map(String::as_str).filter(|head| !head.is_empty()).collect();
         let mut lane = vec![vec![(Ink::Faint.into(), Cow::Owned(heads.join(" → ")))]];
-        let text = |part: &[(Ink, String)]| part.iter().map(|(_, text)| text.as_str()).collect::<String>();
-        match self.sharpened.is_empty() {
-            false => lane.push(stretches(&self.sharpened)),
-            true if text(&self.was) == text(&self.is) => lane.push(stretches(&self.was)),
-            true => lane.extend([&self.was, &self.is].into_iter().filter(|part| !part.is_empty()).map(|part| stretches(part))),
+        match &self.end {
+            End::Sharpened(words) => lane.push(words.iter().map(stretch).collect()),
+            End::Apart([Some(was), Some(is)]) if was.1 == is.1 => lane.push(vec![stretch(was)]),
+            End::Apart(sentences) => lane.extend(sentences.iter().flatten().map(|sentence| vec![stretch(sentence)])),
         }
         lane
     }
@@ -65,8 +79,8 @@ fn head(text: &str) -> Vec<Stretch<'_>> {
     vec![(Ink::Faint.into(), text.into())]
 }
 
-fn stretches(part: &[(Ink, String)]) -> Vec<Stretch<'_>> {
-    part.iter().map(|(ink, text)| ((*ink).into(), text.as_str().into())).collect()
+fn stretch((ink, text): &(Ink, String)) -> Stretch<'_> {
+    ((*ink).into(), text.as_str().into())
 }
 
 struct Writer<'a, 't> {
@@ -81,22 +95,21 @@ impl Writer<'_, '_> {
         let of_draft = row.draft.map(|p| &self.alignment.draft.paragraphs[p]);
         let draft = of_draft.map_or(next..next, |paragraph| paragraph.sentences.clone());
         let is_heading = of_draft.is_some_and(|paragraph| paragraph.kind == ParagraphKind::Heading);
-        let (was, is) = (draft.end.checked_sub(1).filter(|_| row.draft.is_some()), self.last_of_revision(row));
-        let sharpened: Vec<(Ink, String)> = match (row.ending, was) {
-            (Some(Ending::Sharpened), Some(sentence)) => {
-                self.alignment.words(&self.alignment.rows[self.draft_rows[sentence]]).into_iter().map(inked).collect()
-            }
-            _ => vec![],
-        };
-        let without = |gone: Ink| sharpened.iter().filter(|(ink, _)| *ink != gone).cloned().collect::<Vec<_>>();
-        let (was, is) = match sharpened.is_empty() {
-            false => (without(Ink::CameWords), without(Ink::GoneWords)),
-            true => (
-                was.map(|s| (self.fate(self.draft_rows[s]), self.alignment.draft.sentence(s).to_owned())).into_iter().collect(),
-                is.map(|t| (self.origin(t, row), self.alignment.revision.sentence(t).to_owned())).into_iter().collect(),
-            ),
-        };
-        Passage { kind: row.kind, heads: self.heads(row, &draft, is_heading), draft, was, is, sharpened }
+        let end = self.end(row, row.draft.map(|_| draft.end - 1));
+        Passage { kind: row.kind, heads: self.heads(row, &draft, is_heading), draft, end }
+    }
+
+    /// `was` is the sentence that ended it in the draft.
+    fn end(&self, row: &ParagraphRow, was: Option<usize>) -> End {
+        if let (Some(Ending::Sharpened), Some(sentence)) = (row.ending, was) {
+            let words = self.alignment.words(&self.alignment.rows[self.draft_rows[sentence]]);
+            return End::Sharpened(words.into_iter().map(inked).collect());
+        }
+        let is = self.last_of_revision(row);
+        End::Apart([
+            was.map(|s| (self.fate(self.draft_rows[s]), self.alignment.draft.sentence(s).to_owned())),
+            is.map(|t| (self.origin(t, row), self.alignment.revision.sentence(t).to_owned())),
+        ])
     }
 
     /// The sentence that ends it now.
