@@ -22,6 +22,7 @@ pub use outputs::{ArmPart, DiffRow, Edit, PromptArm, PromptPart, SamplePart};
 pub use render::{html, markdown};
 pub use setup::{Curve, Point, RunPart, Setting};
 pub use surprisal::{CellPart, SurprisalPart};
+use temperatures::Measured;
 pub use temperatures::{TemperatureArm, TemperatureArmTexts, TemperaturePart, TemperaturePrompt, TemperatureText, TemperatureVoice};
 
 use crate::config::{Canary, Rubric, Temperature};
@@ -85,11 +86,10 @@ impl Report {
         let all = outputs::Texts::read(sources, &mut missing)?;
         let (temperature, texts) = outputs::chosen(&all, sources.temperature, &mut missing);
         texts.note_absent(sources, &mut missing);
-        let reading = measures::reading(sources, &texts, temperature, &mut missing);
         let editing = measures::editing(sources, &texts, &mut missing);
-        let voice = measures::voice(sources, &texts, &mut missing);
-        let (arms, prompts) = outputs::parts(sources, &texts, &reading.picks, &mut missing);
-        let (temperatures, side_by_side) = temperatures::compared(sources, &all);
+        let own = Measured::of(sources, temperature, &texts, &mut missing);
+        let (temperatures, side_by_side) = temperatures::compared(sources, &all, (temperature, &own));
+        let Measured { reading, voice, arms, prompts } = own;
         let surprisal = surprisal::held_out(sources, &runs, &mut missing);
         let limits = limits(&editing, &prompts);
         Ok(Report {
@@ -100,7 +100,7 @@ impl Report {
             runs,
             temperature,
             arms,
-            reading: reading.part,
+            reading,
             editing,
             voice,
             temperatures,

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Sources;
-use super::measures;
-use super::outputs::{self, PromptPart, Texts};
+use super::measures::{self, Reading};
+use super::outputs::{self, ArmPart, PromptPart, Texts};
 use crate::config::Temperature;
 use crate::review::verdict::ArmName;
-use crate::review::voice::Feature;
 use crate::review::voice::table::VoiceValue;
+use crate::review::voice::{Feature, VoiceTable};
 
 /// Of fewer words a voice is not measured: rates of what comes a few times in a thousand words would be chance.
 pub const ENOUGH: usize = 200;
@@ -73,33 +73,53 @@ pub struct TemperatureText {
     pub text: String,
 }
 
-/// Every temperature by itself, and the prompts that have several; nothing where there is one temperature alone.
-pub(super) fn compared(sources: &Sources, all: &BTreeMap<Temperature, Texts>) -> (Vec<TemperaturePart>, Vec<TemperaturePrompt>) {
+/// What is measured of the outputs at one temperature.
+pub(super) struct Measured {
+    pub reading: Reading,
+    pub voice: VoiceTable,
+    pub arms: Vec<ArmPart>,
+    pub prompts: Vec<PromptPart>,
+}
+
+impl Measured {
+    pub fn of(sources: &Sources, temperature: Temperature, texts: &Texts, missing: &mut Vec<String>) -> Measured {
+        let reading = measures::reading(sources, texts, temperature, missing);
+        let voice = measures::voice(sources, texts, missing);
+        let (arms, prompts) = outputs::parts(sources, texts, &reading.picks, missing);
+        Measured { reading: reading.part, voice, arms, prompts }
+    }
+}
+
+/// Every temperature by itself, and the prompts that have several; nothing where there is one temperature alone. `own` is the report's.
+pub(super) fn compared(
+    sources: &Sources,
+    all: &BTreeMap<Temperature, Texts>,
+    own: (Temperature, &Measured),
+) -> (Vec<TemperaturePart>, Vec<TemperaturePrompt>) {
     if all.len() < 2 {
         return (vec![], vec![]);
     }
-    let parts: Vec<(TemperaturePart, Vec<PromptPart>)> =
-        all.iter().map(|(&temperature, texts)| part(sources, temperature, texts)).collect();
-    let side_by_side = side_by_side(&parts);
-    (parts.into_iter().map(|(part, _)| part).collect(), side_by_side)
+    let others = all.iter().filter(|(temperature, _)| **temperature != own.0);
+    // What is missing was said of the report's own temperature.
+    let others: Vec<_> =
+        others.map(|(&temperature, texts)| (temperature, Measured::of(sources, temperature, texts, &mut vec![]))).collect();
+    let each: BTreeMap<Temperature, &Measured> =
+        others.iter().map(|(temperature, measured)| (*temperature, measured)).chain([own]).collect();
+    (each.iter().map(|(&temperature, measured)| part(temperature, measured)).collect(), side_by_side(&each))
 }
 
-fn part(sources: &Sources, temperature: Temperature, texts: &Texts) -> (TemperaturePart, Vec<PromptPart>) {
-    // What is missing was said of the report's own temperature.
-    let missing = &mut vec![];
-    let reading = measures::reading(sources, texts, temperature, missing);
-    let voice = measures::voice(sources, texts, missing);
-    let (arms, prompts) = outputs::parts(sources, texts, &reading.picks, missing);
-    let arms = arms.into_iter().map(|arm| {
+fn part(temperature: Temperature, measured: &Measured) -> TemperaturePart {
+    let Measured { reading, voice, arms, .. } = measured;
+    let arms = arms.iter().map(|arm| {
         let at = voice.arms.iter().position(|of| of.arm == arm.arm);
-        let standing = reading.part.standings.iter().find(|standing| standing.arm == arm.arm);
+        let standing = reading.standings.iter().find(|standing| standing.arm == arm.arm);
         let features = voice.rows.iter().filter_map(|row| Some((row.feature, (*row.compared.values.get(at?)?)?))).collect();
         TemperatureArm {
             voice: (arm.words >= ENOUGH).then(|| TemperatureVoice { delta: at.and_then(|at| voice.arms[at].delta), features }),
             readings: standing.map_or(0, |standing| standing.readings),
             wins: standing.map_or(0, |standing| standing.wins),
-            arm: arm.arm,
-            label: arm.label,
+            arm: arm.arm.clone(),
+            label: arm.label.clone(),
             samples: arm.samples,
             empty: arm.empty,
             cut_short: arm.cut_short,
@@ -108,13 +128,13 @@ fn part(sources: &Sources, temperature: Temperature, texts: &Texts) -> (Temperat
             facts: arm.facts,
         }
     });
-    (TemperaturePart { temperature, arms: arms.collect() }, prompts)
+    TemperaturePart { temperature, arms: arms.collect() }
 }
 
-fn side_by_side(parts: &[(TemperaturePart, Vec<PromptPart>)]) -> Vec<TemperaturePrompt> {
+fn side_by_side(each: &BTreeMap<Temperature, &Measured>) -> Vec<TemperaturePrompt> {
     let mut found: Vec<TemperaturePrompt> = vec![];
-    for (part, prompts) in parts {
-        for prompt in prompts {
+    for (&temperature, measured) in each {
+        for prompt in &measured.prompts {
             let at = found.iter().position(|other| other.prompt == prompt.prompt).unwrap_or_else(|| {
                 found.push(TemperaturePrompt { prompt: prompt.prompt.clone(), arms: vec![] });
                 found.len() - 1
@@ -127,7 +147,7 @@ fn side_by_side(parts: &[(TemperaturePart, Vec<PromptPart>)]) -> Vec<Temperature
                 });
                 let shown = &arm.samples[arm.shown];
                 arms[at].texts.push(TemperatureText {
-                    temperature: part.temperature,
+                    temperature,
                     sample: shown.sample,
                     picked: shown.picked,
                     cut_short: shown.cut_short,
