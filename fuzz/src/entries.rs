@@ -9,6 +9,7 @@ use candle_core::Device;
 use voicetune::config::{self, Precision};
 use voicetune::dataset::batch::{Batch, Example};
 use voicetune::dataset::{ChatTemplate, Message, Role, Tokenizer, TokenizerFiles};
+use voicetune::engine::device::{Place, Survey};
 use voicetune::engine::spec::Spec;
 use voicetune::engine::weights::{Source, Store};
 use voicetune::engine::{AdapterConfig, Model, memory};
@@ -162,8 +163,9 @@ pub fn model_config(data: &[u8]) {
     }
     let config = config::parse(Path::new("c.yaml"), "{ model: m, format: chat, method: lora, base_precision: f32 }").unwrap();
     let step = memory::MicroStep { tokens: 2048, trained: 2048, longest: 2048 };
-    for place in [voicetune::engine::device::Place::Cpu, voicetune::engine::device::Place::Gpu] {
-        memory::estimate(&spec, &config, step, place, None).ok();
+    for place in [Place::Cpu, Place::Gpu] {
+        let device = Survey { words: String::new(), place, free: None, no_bf16: None };
+        memory::estimate(&spec, &config, step, &device).ok();
     }
 }
 

@@ -16,6 +16,7 @@ use crate::engine::optim::AdamW;
 use crate::engine::sample::{Row, Sampling, generate};
 use crate::engine::spec::Spec;
 use crate::engine::{Arm, Model, StepKey, device};
+use crate::run::protocol::Overflow;
 
 const SHAPES: [&str; 4] = ["llama-3.1-8b", "gpt2-xl", "pocket-llama", "pocket-gpt2"];
 
@@ -253,13 +254,18 @@ fn train(args: &TrainArgs) -> Result<TrainReport> {
     let memory = args.memory.and_then(|gib| MemoryLimit::Gib(gib).bytes());
     let mut step = |batch: &Batch, n: usize| -> Result<f64> {
         let key = StepKey { seed: 1, step: n as u64, micro: 0, micro_steps: 1, recompute: args.recompute.into(), memory };
-        let pending = model.accumulate(batch, 1.0 / batch.trained_tokens() as f64, key)?;
-        let mut loss = 0.0;
-        optimizer.step(&mut model, config.learning_rate, 1.0, || {
-            loss = pending.read()?.mean();
-            Ok(())
-        })?;
-        Ok(loss)
+        loop {
+            let pending = model.accumulate(batch, 1.0 / batch.trained_tokens() as f64, key)?;
+            let mut loss = 0.0;
+            let report = optimizer.step(&mut model, config.learning_rate, 1.0, || {
+                loss = pending.read()?.mean();
+                Ok(())
+            })?;
+            match report.overflow {
+                None => return Ok(loss),
+                Some(loss_scale) => say!("step {n}: {}", Overflow { step: n, loss_scale }),
+            }
+        }
     };
     for _ in 0..2 {
         step(&steps[0], 0)?;

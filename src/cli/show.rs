@@ -47,6 +47,7 @@ impl Show {
                 let progress = self.progress.get_or_insert_with(|| Progress::new("step", from as u64, last as u64));
                 progress.set(step.step as u64, &in_words(step));
             }
+            Event::Overflow(o) => self.note(&format!("step {}: {o}", o.step)),
             Event::Eval(e) => self.note(&format!("step {}: validation loss {:.4}", e.step, e.loss)),
             Event::Saved(s) => self.note(&format!("step {}: saved {}", s.step, s.checkpoint)),
             Event::Sample(s) => self.note(&format!("step {}: canary {}: {}", s.step.unwrap_or(0), s.prompt, first_line(&s.text))),

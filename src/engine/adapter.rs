@@ -215,11 +215,7 @@ fn fold(projection: &mut Projection, params: &mut Params) -> Result<()> {
     let w = params.value(projection.weight);
     let (out, input) = w.dims2()?;
     // Rows must start at 16-byte boundaries.
-    if !w.device().is_cuda()
-        || !matches!(w.dtype(), DType::BF16 | DType::F32)
-        || !adapter.width().is_multiple_of(8)
-        || !input.is_multiple_of(8)
-    {
+    if !w.device().is_cuda() || !adapter.width().is_multiple_of(8) || !input.is_multiple_of(8) {
         return Ok(());
     }
     let room = Tensor::zeros((out, adapter.width()), w.dtype(), w.device())?;

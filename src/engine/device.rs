@@ -27,6 +27,8 @@ pub struct Survey {
     pub place: Place,
     /// Bytes of memory that are free, where the system tells.
     pub free: Option<u64>,
+    /// Why a GPU does not compute in bf16; `None` where it does.
+    pub no_bf16: Option<String>,
 }
 
 /// Opens the device and looks at it.
@@ -37,20 +39,26 @@ pub fn survey(want: Want) -> Result<Survey> {
         Place::Cpu => available(),
         Place::Gpu => free_bytes(&device),
     };
-    Ok(Survey { words: describe(&device), place, free })
+    Ok(Survey { words: describe(&device), place, free, no_bf16: no_bf16(&device) })
 }
 
 pub(super) fn place(device: &Device) -> Place {
     if device.is_cpu() { Place::Cpu } else { Place::Gpu }
 }
 
-/// Fails where the engine cannot compute in this precision there.
-pub fn check_precision(precision: Precision, place: Place) -> Result<()> {
-    match (precision, place) {
-        (Precision::Nf4, _) => bail!("base_precision nf4 is not built yet; set base_precision: bf16 (or f16 on a card without bf16)"),
-        (Precision::Bf16 | Precision::F16, Place::Cpu) => {
+/// Why a GPU does not compute in bf16; `None` where it does, and on the CPU, which is another matter.
+pub(super) fn no_bf16(device: &Device) -> Option<String> {
+    if device.is_cpu() { None } else { gpu::no_bf16(device) }
+}
+
+/// Fails where the engine cannot compute in this precision there; `no_bf16` is [`Survey::no_bf16`].
+pub fn check_precision(precision: Precision, place: Place, no_bf16: Option<&str>) -> Result<()> {
+    match (precision, place, no_bf16) {
+        (Precision::Nf4, ..) => bail!("base_precision nf4 is not built yet; set base_precision: bf16 (or f16 on a card without bf16)"),
+        (Precision::Bf16 | Precision::F16, Place::Cpu, _) => {
             bail!("on the CPU the engine computes in f32 only; set base_precision: f32 (--dtype f32)")
         }
+        (Precision::Bf16, Place::Gpu, Some(why)) => bail!("{why}; set base_precision: f16 (--dtype f16), or f32"),
         _ => Ok(()),
     }
 }
@@ -119,7 +127,7 @@ pub fn synchronize(device: &Device) -> Result<()> {
 #[cfg(feature = "cuda")]
 mod gpu {
     use candle_core::Device;
-    use voicetune_kernels::cuda::{graph, host, memory};
+    use voicetune_kernels::cuda::{graph, host, memory, precision};
 
     pub(super) fn prepare(device: &Device) -> candle_core::Result<()> {
         if device.is_cuda() { memory::prepare(device) } else { Ok(()) }
@@ -131,6 +139,10 @@ mod gpu {
 
     pub(super) fn tensors(device: &Device) -> Option<u64> {
         memory::pool(device).ok().map(|pool| pool.used)
+    }
+
+    pub(super) fn no_bf16(device: &Device) -> Option<String> {
+        precision::refusal(device).unwrap_or_else(|error| Some(format!("the card does not say whether it has bf16 ({error})")))
     }
 
     pub(super) fn describe(device: &Device) -> String {
@@ -166,6 +178,10 @@ mod gpu {
     }
 
     pub(super) fn tensors(_device: &Device) -> Option<u64> {
+        None
+    }
+
+    pub(super) fn no_bf16(_device: &Device) -> Option<String> {
         None
     }
 

@@ -1,12 +1,12 @@
 //! How much memory training takes, before anything is loaded: the weights and what belongs to them exactly, the rest by what the
 //! passes keep and make.
 //!
-//! Both sums are held to measured runs (`tests` below), the GPU's for bf16; f16 takes more there, since its ops are candle's own.
+//! Both sums are held to measured runs (`tests` below).
 
 use anyhow::Result;
 
 use super::adapter::{check_targets, targeted};
-use super::device::{self, Place};
+use super::device::{self, Place, Survey};
 use super::layout::{self, Activation, Layout};
 use super::model::logits_at_once;
 use super::optim;
@@ -71,8 +71,9 @@ impl Estimate {
 ///
 /// # Errors
 /// What the engine would refuse at the start: a precision or a state it does not compute in, an adapter for layers that are not there.
-pub fn estimate(spec: &Spec, config: &Config, step: MicroStep, place: Place, free: Option<u64>) -> Result<Estimate> {
-    device::check_precision(config.base_precision, place)?;
+pub fn estimate(spec: &Spec, config: &Config, step: MicroStep, device: &Survey) -> Result<Estimate> {
+    let place = device.place;
+    device::check_precision(config.base_precision, place, device.no_bf16.as_deref())?;
     optim::check_state(config.optimizer.state)?;
     let layout = layout::of(spec);
     let size = match config.base_precision {
@@ -97,7 +98,7 @@ pub fn estimate(spec: &Spec, config: &Config, step: MicroStep, place: Place, fre
     };
     let masters = if config.method == Method::Lora { 4 } else { 0 };
     // A frozen embedding that is not the head too goes to the host's memory (see `host_table`).
-    let moved = place == Place::Gpu && config.base_precision != Precision::F16 && lora.is_some() && layout.head.is_some();
+    let moved = place == Place::Gpu && lora.is_some() && layout.head.is_some();
     let embedding: usize = layout.embedding.shape().iter().product();
     let weights = (parameters - if moved { embedding as u64 } else { 0 }) * size;
     let moments = trainable * 8;
@@ -110,7 +111,7 @@ pub fn estimate(spec: &Spec, config: &Config, step: MicroStep, place: Place, fre
     let used = weights + trained + moments + if takes_turns { 0 } else { gradients };
     let room = match place {
         Place::Cpu => None,
-        Place::Gpu => free.map(|free| room(used, free.saturating_sub(used), config.memory_limit.bytes())),
+        Place::Gpu => device.free.map(|free| room(used, free.saturating_sub(used), config.memory_limit.bytes())),
     };
     let activations = needs.activations(&needs.plan(config.recompute, room));
     Ok(Estimate {
@@ -310,6 +311,10 @@ mod tests {
     use super::*;
     use crate::config;
 
+    fn on(place: Place, free: Option<u64>) -> Survey {
+        Survey { words: String::new(), place, free, no_bf16: None }
+    }
+
     fn estimate_of(shape: &str, config: &str, step: [usize; 3], place: Place) -> Estimate {
         estimate_within(shape, config, step, place, None)
     }
@@ -317,7 +322,7 @@ mod tests {
     fn estimate_within(shape: &str, config: &str, [tokens, trained, longest]: [usize; 3], place: Place, free: Option<u64>) -> Estimate {
         let text = format!("model: pocket:x\nformat: plain\n{config}");
         let config = config::parse(Path::new("c.yaml"), &text).unwrap();
-        estimate(&Spec::named(shape).unwrap(), &config, MicroStep { tokens, trained, longest }, place, free).unwrap()
+        estimate(&Spec::named(shape).unwrap(), &config, MicroStep { tokens, trained, longest }, &on(place, free)).unwrap()
     }
 
     const GIB: u64 = 1 << 30;
@@ -359,6 +364,9 @@ mod tests {
         check("llama-3.1-8b", lora, [8192, 8192, 2048], 38.09);
         check("llama-3.1-8b", lora, [8192, 8192, 8192], 38.10);
         check("gpt2-xl", "method: full\nbase_precision: bf16\n", [4096, 4096, 1024], 27.42);
+        // On an H100.
+        check("llama-3.1-8b", "method: lora\nbase_precision: f16\n", [2048, 2048, 2048], 20.66);
+        check("gpt2-xl", "method: full\nbase_precision: f16\n", [4096, 4096, 1024], 30.32);
     }
 
     /// `voicetune bench train --shape llama-3.1-8b --precision bf16 --batch 1 --seq 8192 --memory 26` took 24.95 GiB.
@@ -416,7 +424,7 @@ mod tests {
             let text = format!("model: x\nformat: plain\n{LORA}lora: {{ rank: 3, targets: [{targets}] }}\n");
             let config = config::parse(Path::new("c.yaml"), &text).unwrap();
             model.add_lora(&config.lora, 1).unwrap();
-            let estimate = estimate(&spec, &config, MicroStep::default(), Place::Cpu, None).unwrap();
+            let estimate = estimate(&spec, &config, MicroStep::default(), &on(Place::Cpu, None)).unwrap();
             assert_eq!(estimate.trainable, model.trainable_parameters(), "{shape}");
         }
     }
@@ -432,15 +440,20 @@ mod tests {
 
     #[test]
     fn what_the_engine_refuses_is_refused_here() {
-        let check = |more: &str, expected: &str| {
+        let refused = |more: &str, device: &Survey, expected: &str| {
             let config = config::parse(Path::new("c.yaml"), &format!("model: x\nformat: plain\n{more}")).unwrap();
             let spec = Spec::named("pocket-llama").unwrap();
-            let message = estimate(&spec, &config, MicroStep::default(), Place::Cpu, None).unwrap_err().to_string();
+            let message = estimate(&spec, &config, MicroStep::default(), device).unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
         };
+        let check = |more: &str, expected: &str| refused(more, &on(Place::Cpu, None), expected);
         check("method: lora\nbase_precision: nf4\n", "nf4 is not built yet");
         check("method: lora\nbase_precision: bf16\n", "on the CPU the engine computes in f32 only");
         check(&format!("{FULL}optimizer: {{ state: int8 }}\n"), "int8 is not built yet");
         check(&format!("{LORA}lora: {{ targets: [c_attn] }}\n"), "lora target `c_attn` is no layer of this model");
+        let old = Survey { no_bf16: Some("this card is too old".into()), ..on(Place::Gpu, None) };
+        refused("method: lora\nbase_precision: bf16\n", &old, "this card is too old; set base_precision: f16");
+        let config = config::parse(Path::new("c.yaml"), "model: x\nformat: plain\nmethod: lora\nbase_precision: f16\n").unwrap();
+        assert!(estimate(&Spec::named("pocket-llama").unwrap(), &config, MicroStep::default(), &old).is_ok());
     }
 }

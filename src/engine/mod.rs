@@ -15,6 +15,7 @@ pub mod gradient;
 mod host_table;
 pub mod layout;
 mod llama;
+mod loss_scale;
 pub mod memory;
 mod model;
 mod norm;

@@ -160,7 +160,8 @@ impl Model {
     }
 
     /// Forward and backward over one packed batch. Gradients of trainables are added to what is there, scaled by `scale`:
-    /// 1 / the trained tokens of the whole optimiser step, so that the step's gradient is that of its mean loss per token.
+    /// 1 / the trained tokens of the whole optimiser step, so that the step's gradient is that of its mean loss per token. In f16 they
+    /// are scaled up besides, until the optimiser takes them.
     ///
     /// # Errors
     /// If a sequence is longer than the context, or the device runs out of memory.
@@ -175,6 +176,7 @@ impl Model {
         self.prepare(batch)?;
         self.free_the_embedding()?;
         self.params.rounds_gradients = step.micro_steps == 1;
+        let scale = scale * self.params.loss_scale.factor();
         let pass = Pass::sequences(&batch.lengths, 0, Some(step));
         let rows = trained_rows(batch);
         if rows.is_empty() {
@@ -359,7 +361,6 @@ impl Model {
             && self.device().is_cuda()
             && self.embedding != self.head
             && !self.params.is_trained(self.embedding)
-            && matches!(self.params.dtype, DType::BF16 | DType::F32)
             && let Some(table) = HostTable::new(self.params.value(self.embedding))?
         {
             self.params.widen(self.embedding, table.tensor().clone());
@@ -471,7 +472,8 @@ impl Model {
     pub fn gradients(&self) -> Result<Vec<(String, Tensor)>> {
         let mut out = vec![];
         for id in self.params.trained() {
-            let gradient = self.params.get(id).gradient().context("no gradient yet")??;
+            let gradient = self.params.get(id).gradient().context("no gradient yet")??.to_dtype(DType::F32)?;
+            let gradient = (gradient / self.params.loss_scale.factor())?;
             out.extend(self.params.unstacked(id, &gradient)?);
         }
         Ok(out)
@@ -489,7 +491,7 @@ fn trained_rows(batch: &Batch) -> Vec<u32> {
 }
 
 fn compute_type(precision: Precision, device: &Device) -> Result<DType> {
-    device::check_precision(precision, device::place(device))?;
+    device::check_precision(precision, device::place(device), device::no_bf16(device).as_deref())?;
     match precision {
         Precision::F32 => Ok(DType::F32),
         Precision::Bf16 => Ok(DType::BF16),

@@ -16,6 +16,9 @@ use super::weights::{self, Source, Store};
 use super::{Model, cpu};
 use crate::config::{self, StateType};
 
+/// What the factor on the loss is called in a checkpoint, with the good steps since it was last changed.
+const LOSS_SCALE: &str = "loss_scale";
+
 /// Optimiser state.
 #[derive(Debug)]
 pub struct AdamW {
@@ -39,6 +42,9 @@ struct Moments {
 pub struct StepReport {
     /// Over all trained parameters, before clipping.
     pub grad_norm: f64,
+    /// In f16, where the gradient went beyond it: nothing was changed, and the step is to be made again. This is the factor on the loss
+    /// from now on, half of what it was.
+    pub overflow: Option<f64>,
 }
 
 impl AdamW {
@@ -64,22 +70,24 @@ impl AdamW {
     /// changed, and while a GPU is still busy with the gradients: the place to read and check the loss.
     ///
     /// # Errors
-    /// If the gradients are not finite, or `meanwhile` fails: nothing is changed then.
+    /// If the gradients are not finite, in f16 without any factor on the loss, or `meanwhile` fails: nothing is changed then.
     pub fn step(&mut self, model: &mut Model, learning_rate: f64, clip: f64, meanwhile: impl FnOnce() -> Result<()>) -> Result<StepReport> {
+        let unscale = 1.0 / model.params.loss_scale.factor();
         #[cfg(feature = "cuda")]
         if let Some(batch) = self.cuda_batch(model)? {
-            let clipped = batch.clip(&self.factors(1.0, learning_rate), clip)?;
+            let clipped = batch.clip(&self.factors(unscale, learning_rate), clip)?;
             meanwhile()?;
             batch.update(&clipped)?;
             let grad_norm = clipped.norm()?;
-            check_norm(grad_norm)?;
             drop(batch);
-            return Ok(self.done(model, grad_norm));
+            return self.done(model, grad_norm);
         }
         meanwhile()?;
-        let grad_norm = self.grad_norm(model)?;
-        check_norm(grad_norm)?;
-        let step = self.factors(if clip > 0.0 { (clip / (grad_norm + 1e-6)).min(1.0) } else { 1.0 }, learning_rate);
+        let grad_norm = self.grad_norm(model)? * unscale;
+        if !grad_norm.is_finite() {
+            return self.done(model, grad_norm);
+        }
+        let step = self.factors(unscale * if clip > 0.0 { (clip / (grad_norm + 1e-6)).min(1.0) } else { 1.0 }, learning_rate);
         for (&id, moments) in &mut self.moments {
             let param = model.params.get(id);
             let Some(gradient) = param.gradient().transpose()? else { continue };
@@ -91,7 +99,7 @@ impl AdamW {
                 model.params.set_master(id, master)?;
             }
         }
-        Ok(self.done(model, grad_norm))
+        self.done(model, grad_norm)
     }
 
     /// The next step's, with this factor on the gradients.
@@ -106,10 +114,19 @@ impl AdamW {
         }
     }
 
-    fn done(&mut self, model: &mut Model, grad_norm: f64) -> StepReport {
-        self.steps += 1;
+    /// The end of a step, which changed nothing if the gradient is not finite.
+    fn done(&mut self, model: &mut Model, grad_norm: f64) -> Result<StepReport> {
+        let scale = &mut model.params.loss_scale;
+        let overflow = if grad_norm.is_finite() {
+            self.steps += 1;
+            scale.keep();
+            None
+        } else {
+            ensure!(scale.halve(), "the gradient is not finite ({grad_norm}); a lower learning_rate or a longer warm-up may help");
+            Some(scale.factor())
+        };
         model.params.clear_grads();
-        StepReport { grad_norm }
+        Ok(StepReport { grad_norm, overflow })
     }
 
     /// All parameters with a gradient, for the kernels that take them in one launch; `None` where those do not apply.
@@ -146,9 +163,12 @@ impl AdamW {
         Ok(sum.sqrt())
     }
 
-    /// Writes moments and the step count to a safetensors file.
-    pub fn save(&self, file: &Path) -> Result<()> {
+    /// Writes moments, the step count and, in f16, the factor on the loss to a safetensors file.
+    pub fn save(&self, model: &Model, file: &Path) -> Result<()> {
         let mut tensors = vec![("steps".to_string(), Tensor::new(&[self.steps as i64], &Device::Cpu)?)];
+        if let Some(scale) = model.params.loss_scale.saved() {
+            tensors.push((LOSS_SCALE.into(), Tensor::new(&scale, &Device::Cpu)?));
+        }
         for moments in self.moments.values() {
             tensors.push((format!("{}.m", moments.name), moments.m.to_device(&Device::Cpu)?));
             tensors.push((format!("{}.v", moments.name), moments.v.to_device(&Device::Cpu)?));
@@ -160,7 +180,7 @@ impl AdamW {
     ///
     /// # Errors
     /// If the file belongs to other parameters.
-    pub fn load(&mut self, file: &Path) -> Result<()> {
+    pub fn load(&mut self, model: &mut Model, file: &Path) -> Result<()> {
         let store = Store::open(&Source::Files(vec![file.to_path_buf()]))?;
         for moments in self.moments.values_mut() {
             for (suffix, tensor) in [("m", &mut moments.m), ("v", &mut moments.v)] {
@@ -180,13 +200,13 @@ impl AdamW {
         let steps = store.load("steps", &Device::Cpu)?.to_vec1::<i64>()?;
         self.steps =
             steps.first().copied().and_then(|n| u64::try_from(n).ok()).with_context(|| format!("{}: no step count", file.display()))?;
+        let scale = &mut model.params.loss_scale;
+        if scale.is_dynamic() {
+            let saved = store.load(LOSS_SCALE, &Device::Cpu)?.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
+            ensure!(scale.restore(&saved), "{}: `{LOSS_SCALE}` holds {saved:?}, which is no factor on a loss", file.display());
+        }
         Ok(())
     }
-}
-
-fn check_norm(grad_norm: f64) -> Result<()> {
-    ensure!(grad_norm.is_finite(), "the gradient is not finite ({grad_norm}); a lower learning_rate or a longer warm-up may help");
-    Ok(())
 }
 
 /// Fails where the optimiser cannot keep its state in this type.
@@ -223,5 +243,69 @@ mod plain {
         let root = ((moments.v.sqrt()? / (1.0 - b2.powi(exponent)).sqrt())? + step.eps)?;
         let size = step.learning_rate / (1.0 - b1.powi(exponent));
         (p * (1.0 - step.learning_rate * step.weight_decay))? - ((&moments.m / root)? * size)?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{OptimizerName, Precision, Recompute};
+    use crate::dataset::batch::Batch;
+    use crate::engine::loss_scale::LossScale;
+    use crate::engine::spec::Spec;
+    use crate::engine::{Arm, StepKey};
+
+    /// A small model, all of it trained, whose loss is scaled as f16's.
+    fn model(scale: LossScale) -> (Model, AdamW) {
+        let spec = Spec::parse(include_str!("../../fuzz/seeds/model_config/gpt2.json")).unwrap();
+        let mut model = Model::random(&spec, &Device::Cpu, Precision::F32, 1).unwrap();
+        model.train_full().unwrap();
+        model.params.loss_scale = scale;
+        let config = config::Optimizer {
+            name: OptimizerName::Adamw,
+            learning_rate: 0.01,
+            weight_decay: 0.0,
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+            state: StateType::F32,
+        };
+        let optimizer = AdamW::new(&config, &model).unwrap();
+        (model, optimizer)
+    }
+
+    fn step((model, optimizer): &mut (Model, AdamW), times: f64) -> Result<StepReport> {
+        let batch = Batch { tokens: vec![1, 2, 3], targets: vec![2, 3, 1], weights: vec![1; 3], lengths: vec![3] };
+        let key = StepKey { seed: 1, step: 1, micro: 0, micro_steps: 1, recompute: Recompute::None, memory: None };
+        model.accumulate(&batch, times / 3.0, key)?;
+        optimizer.step(model, 0.01, 1.0, || Ok(()))
+    }
+
+    fn logprobs((model, _): &mut (Model, AdamW)) -> Vec<f32> {
+        model.logprobs(&[1, 2, 3, 2, 1], Arm::Tuned).unwrap()
+    }
+
+    #[test]
+    fn a_scaled_loss_changes_no_bit_and_an_overflow_nothing_but_the_scale() {
+        let (mut plain, mut scaled) = (model(LossScale::of(DType::F32)), model(LossScale::of(DType::F16)));
+        for _ in 0..3 {
+            assert_eq!(step(&mut plain, 1.0).unwrap(), step(&mut scaled, 1.0).unwrap());
+        }
+        let before = logprobs(&mut plain);
+        assert_eq!(logprobs(&mut scaled), before);
+        // Beyond f32, that is, as is beyond f16 there.
+        for factor in [32768.0, 16384.0] {
+            assert_eq!(step(&mut scaled, 1e38).unwrap().overflow, Some(factor));
+        }
+        assert_eq!((logprobs(&mut scaled), scaled.1.steps()), (before.clone(), 3));
+        // What was saved goes on with that factor.
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("optimizer.safetensors");
+        scaled.1.save(&scaled.0, &file).unwrap();
+        let mut resumed = model(LossScale::of(DType::F16));
+        resumed.1.load(&mut resumed.0, &file).unwrap();
+        assert_eq!((resumed.0.params.loss_scale, resumed.1.steps()), (scaled.0.params.loss_scale, 3));
+        // Without a factor to halve it is an error, and changes nothing either.
+        assert!(step(&mut plain, f64::INFINITY).unwrap_err().to_string().contains("the gradient is not finite"));
+        assert_eq!(logprobs(&mut plain), before);
     }
 }

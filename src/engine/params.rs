@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use super::beside::Beside;
 use super::gradient::Unsummed;
 use super::layout::{Init, Slot};
+use super::loss_scale::LossScale;
 use super::weights::Store;
 
 /// Which parameter.
@@ -26,7 +27,8 @@ pub struct Param {
     pub padded: Option<Tensor>,
     /// `None` for a frozen weight.
     pub master: Option<Master>,
-    /// Of this optimiser step so far, in f32 or bf16 (see [`Params::rounds_gradients`]); with the rows of `padded`.
+    /// Of this optimiser step so far, times [`Params::loss_scale`], in f32 or bf16 (see [`Params::rounds_gradients`]); with the rows of
+    /// `padded`.
     grad: Option<Tensor>,
 }
 
@@ -39,11 +41,11 @@ pub enum Master {
     Low(Tensor),
 }
 
-/// cuBLAS is several times slower at bf16 matrices whose rows are no multiple of this: GPT-2's vocabulary of 50,257.
+/// cuBLAS is several times slower at matrices of two-byte types whose rows are no multiple of this: GPT-2's vocabulary of 50,257.
 const ROWS: usize = 8;
 
 impl Param {
-    /// The gradient of this optimiser step so far, in f32.
+    /// The gradient of this optimiser step so far, times [`Params::loss_scale`], in f32 or bf16.
     pub fn gradient(&self) -> Option<Result<Tensor>> {
         let grad = self.grad.as_ref()?;
         Some(if self.padded.is_some() { grad.narrow(0, 0, self.value.dims()[0]).map_err(Into::into) } else { Ok(grad.clone()) })
@@ -68,7 +70,7 @@ impl Param {
     fn hold(&mut self, value: Tensor) -> Result<()> {
         let rows = value.dim(0)?;
         self.padded = None;
-        if value.rank() == 2 && value.device().is_cuda() && value.dtype() == DType::BF16 && !rows.is_multiple_of(ROWS) {
+        if value.rank() == 2 && value.device().is_cuda() && value.dtype() != DType::F32 && !rows.is_multiple_of(ROWS) {
             let padded = value.pad_with_zeros(0, 0, rows.next_multiple_of(ROWS) - rows)?;
             self.value = padded.narrow(0, 0, rows)?;
             self.padded = Some(padded);
@@ -90,13 +92,23 @@ pub struct Params {
     /// Gradients of whole matrices are kept in bf16, where that is what is computed in: each is one product, added up in f32 and rounded
     /// once. Not where several micro-steps are added up.
     pub rounds_gradients: bool,
+    /// What gradients are multiplied by, so that f16 holds them.
+    pub loss_scale: LossScale,
     /// What is still missing of gradients that are sums over rows.
     pub unsummed: Unsummed,
 }
 
 impl Params {
     pub fn new(dtype: DType, device: Device) -> Self {
-        Params { beside: Beside::default(), list: vec![], dtype, device, rounds_gradients: false, unsummed: Unsummed::default() }
+        Params {
+            beside: Beside::default(),
+            list: vec![],
+            dtype,
+            device,
+            rounds_gradients: false,
+            loss_scale: LossScale::of(dtype),
+            unsummed: Unsummed::default(),
+        }
     }
 
     /// Adds a frozen parameter with this value.
@@ -329,7 +341,7 @@ pub fn random(slot: &Slot, seed: u64, dtype: DType, device: &Device) -> Result<T
 /// Draws from a normal distribution by seed and name. A GPU draws its own: 8 billion take over a minute on the host.
 fn normal(seed: u64, name: &str, shape: &[usize], std: f64, dtype: DType, device: &Device) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
-    if device.is_cuda() && matches!(dtype, DType::F32 | DType::BF16) {
+    if device.is_cuda() {
         let key = voicetune_kernels::dropout::key(&[seed, hash(name)]);
         return Ok(voicetune_kernels::cuda::normal::normal(shape, std, key, dtype, device)?);
     }

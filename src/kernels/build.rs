@@ -1,6 +1,7 @@
 //! Compiles `src/cuda/*.cu` where the feature `cuda` is on: one fat binary a file, with machine code for the card that
 //! `CUDA_COMPUTE_CAP` names (or the one in this machine) and PTX for newer ones. Files named `*_hopper.cu` use instructions that only
-//! capability 9.0 has: they are left out for others, and `cfg(hopper)` says whether they are there. A build script reports by panicking.
+//! capability 9.0 has: they are left out for others, and `cfg(hopper)` says whether they are there. `cfg(turing)` says that the kernels are
+//! for cards before 8.0, which multiply no bf16 and have less shared memory. A build script reports by panicking.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,7 +9,7 @@ use std::{env, fs};
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rustc-check-cfg=cfg(hopper)");
+    println!("cargo::rustc-check-cfg=cfg(hopper, turing)");
     if env::var_os("CARGO_FEATURE_CUDA").is_none() {
         return;
     }
@@ -23,6 +24,9 @@ fn main() {
         println!("cargo::rustc-cfg=hopper");
     } else {
         sources.retain(|source| !is_hopper(source));
+    }
+    if capability.parse::<u32>().is_ok_and(|capability| capability < 80) {
+        println!("cargo::rustc-cfg=turing");
     }
     std::thread::scope(|scope| {
         for source in &sources {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::private;
-use super::protocol::{Ended, Eval, Event, Sample, Saved, Started, Step};
+use super::protocol::{Ended, Eval, Event, Overflow, Sample, Saved, Started, Step};
 use crate::config::bounded;
 
 /// Appends events, each in one write, before anyone else hears of them.
@@ -65,6 +65,7 @@ pub struct History {
     /// The latest start; a resumed run has had several.
     pub started: Option<Started>,
     pub steps: Vec<Step>,
+    pub overflows: Vec<Overflow>,
     pub evals: Vec<Eval>,
     pub samples: Vec<Sample>,
     pub saved: Vec<Saved>,
@@ -115,6 +116,7 @@ impl History {
             Event::Started(started) => {
                 let k = started.from_step;
                 self.steps.retain(|e| e.step <= k);
+                self.overflows.retain(|e| e.step <= k);
                 self.evals.retain(|e| e.step <= k && k > 0);
                 self.samples.retain(|e| e.step.is_none_or(|step| step <= k));
                 self.saved.retain(|e| e.step <= k);
@@ -122,6 +124,7 @@ impl History {
                 self.started = Some(started);
             }
             Event::Step(step) => self.steps.push(step),
+            Event::Overflow(overflow) => self.overflows.push(overflow),
             Event::Eval(eval) => self.evals.push(eval),
             Event::Sample(sample) => self.samples.push(sample),
             Event::Saved(saved) => self.saved.push(saved),
@@ -192,6 +195,8 @@ mod tests {
             step(3, 0.5),
             r#"{"type":"step","step":3,"epoch":1,"loss":0.5,"tokens":9,"lr":0.0001,"grad_norm":0.6,"ms":1.5,"tokens_per_s":6000.0,"device_bytes":null,"pairs":["tier1/a"]}"#,
         );
+        let overflow = Event::Overflow(Overflow { step: 3, loss_scale: 32768.0 });
+        check(overflow, r#"{"type":"overflow","step":3,"loss_scale":32768.0}"#);
         check(eval(0, 3.25), r#"{"type":"eval","step":0,"loss":3.25,"tokens":7}"#);
         let ended = Ended { time: "2026-11-22T10:00:00Z".into(), outcome: Outcome::Failed, error: Some("no room".into()) };
         check(Event::Ended(ended), r#"{"type":"ended","time":"2026-11-22T10:00:00Z","outcome":"failed","error":"no room"}"#);
@@ -222,7 +227,8 @@ mod tests {
     #[test]
     fn a_start_undoes_what_was_lost() {
         let check = |events: &[Event], expected: &[Event]| assert_eq!(folded(events), folded(expected));
-        let lost = [started(0), eval(0, 3.0), step(1, 2.0), saved(1), step(2, 1.9), eval(2, 2.5)];
+        let overflow = Event::Overflow(Overflow { step: 2, loss_scale: 32768.0 });
+        let lost = [started(0), eval(0, 3.0), step(1, 2.0), saved(1), overflow, step(2, 1.9), eval(2, 2.5)];
         // Resumed from step 1: steps after it never happened.
         check(
             &[&lost[..], &[started(1), step(2, 1.8), saved(2)]].concat(),

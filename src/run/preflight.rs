@@ -252,7 +252,7 @@ fn limit_level(needed: &Estimate, limit: u64, place: Place) -> Level {
 
 fn needed(prepared: &Prepared, device: &Survey) -> Result<Estimate> {
     let step = largest_micro_step(&prepared.examples, &prepared.config);
-    memory::estimate(&prepared.spec, &prepared.config, step, device.place, device.free)
+    memory::estimate(&prepared.spec, &prepared.config, step, device)
 }
 
 /// What no micro-step of a run exceeds: that of its largest examples, packed as the run packs them.

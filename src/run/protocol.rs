@@ -150,6 +150,7 @@ pub enum Event {
     Loaded(Loaded),
     Started(Started),
     Step(Step),
+    Overflow(Overflow),
     Eval(Eval),
     Sample(Sample),
     Scored(Scored),
@@ -201,6 +202,14 @@ pub struct Step {
     pub device_bytes: Option<u64>,
     /// The pairs it trained on.
     pub pairs: Vec<String>,
+}
+
+/// In f16, the gradient of a step went beyond it: nothing was changed, and the step is made again.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Overflow {
+    pub step: usize,
+    /// The factor on the loss from now on.
+    pub loss_scale: f64,
 }
 
 /// The loss on the validation examples; step 0 is the model before training.
@@ -289,6 +298,12 @@ pub enum Outcome {
     Finished,
     Stopped,
     Failed,
+}
+
+impl std::fmt::Display for Overflow {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "the gradient went beyond f16; the step is made again with the loss scaled by {}", self.loss_scale)
+    }
 }
 
 impl Event {

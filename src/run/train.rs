@@ -12,11 +12,11 @@ use super::generate;
 use super::inbox::Inbox;
 use super::manifest::config_hash;
 use super::plan::{Plan, PlannedStep};
-use super::protocol::{Arm, Eval, Event, Generate, Outcome, Prompt, Saved, Started, Step, Train, now};
+use super::protocol::{Arm, Eval, Event, Generate, Outcome, Overflow, Prompt, Saved, Started, Step, Train, now};
 use super::slot::{Kind, Slot, load_weights};
 use crate::config::{Config, KeepBest, Method};
 use crate::dataset::batch::{Batch, Example};
-use crate::engine::optim::AdamW;
+use crate::engine::optim::{AdamW, StepReport};
 use crate::engine::schedule::learning_rate;
 use crate::engine::{LossSum, StepKey, device};
 
@@ -114,7 +114,7 @@ impl<'a> Training<'a> {
             check_resumable(job, &state, &checkpoint.path)?;
             best = state.best;
             let file = checkpoint.path.join("optimizer.safetensors");
-            optimizer.load(&file).with_context(|| format!("{}: cannot be loaded", file.display()))?;
+            optimizer.load(&mut slot.model, &file).with_context(|| format!("{}: cannot be loaded", file.display()))?;
         }
         Ok(Training { job, plan, optimizer, checkpoints, evaluated: None, best, saved: job.resume_from })
     }
@@ -148,26 +148,13 @@ impl<'a> Training<'a> {
         if trained == 0 {
             bail!("step {step}: {} hold no token to train on; look at them with `voicetune encode`", pairs.join(", "));
         }
-        let shown = || format!("step {step} (pairs: {})", pairs.join(", "));
-        let mut pending = vec![];
-        for (micro, batch) in batches.iter().enumerate() {
-            let key = step_key(config, step, micro, batches.len());
-            faults.compute(step).with_context(shown)?;
-            pending.push(slot.model.accumulate(batch, 1.0 / trained as f64, key).with_context(shown)?);
-        }
         let lr = learning_rate(&config.schedule, config.optimizer.learning_rate, step - 1, self.plan.steps());
-        let (mut sum, mut loss) = (LossSum::default(), 0.0);
-        let report = self.optimizer.step(&mut slot.model, lr, config.clip_grad_norm, || {
-            for micro in &pending {
-                sum += micro.read()?;
-            }
-            loss = faults.loss(step, sum.mean());
-            check_finite("the loss", loss, step, &pairs)
-        });
-        // What is said of the loss names the step and its pairs already.
-        let report = if loss.is_finite() { report.with_context(shown)? } else { report? };
-        let grad_norm = faults.grad_norm(step, report.grad_norm);
-        check_finite("the gradient's norm", grad_norm, step, &pairs)?;
+        let (sum, report) = loop {
+            let (sum, report) = self.attempt(step, &batches, lr, &pairs, slot, faults)?;
+            let Some(loss_scale) = report.overflow else { break (sum, report) };
+            recorder.record(Event::Overflow(Overflow { step, loss_scale }))?;
+        };
+        let loss = sum.mean();
         let seconds = clock.elapsed().as_secs_f64();
         let seen: usize = batches.iter().map(|batch| batch.tokens.len()).sum();
         recorder.record(Event::Step(Step {
@@ -176,12 +163,48 @@ impl<'a> Training<'a> {
             loss,
             tokens: sum.tokens,
             lr,
-            grad_norm,
+            grad_norm: report.grad_norm,
             ms: seconds * 1000.0,
             tokens_per_s: seen as f64 / seconds,
             device_bytes: device::used_bytes(slot.model.device()),
             pairs,
         }))
+    }
+
+    /// All micro-steps and the update. In f16 the gradient may go beyond it: then nothing was changed, and with another factor on the loss
+    /// the step is made again.
+    fn attempt(
+        &mut self,
+        step: usize,
+        batches: &[Batch],
+        lr: f64,
+        pairs: &[String],
+        slot: &mut Slot,
+        faults: Faults,
+    ) -> Result<(LossSum, StepReport)> {
+        let config = &self.job.config;
+        let trained: usize = batches.iter().map(Batch::trained_tokens).sum();
+        let shown = || format!("step {step} (pairs: {})", pairs.join(", "));
+        let mut pending = vec![];
+        for (micro, batch) in batches.iter().enumerate() {
+            let key = step_key(config, step, micro, batches.len());
+            faults.compute(step).with_context(shown)?;
+            pending.push(slot.model.accumulate(batch, 1.0 / trained as f64, key).with_context(shown)?);
+        }
+        let (mut sum, mut loss) = (LossSum::default(), 0.0);
+        let report = self.optimizer.step(&mut slot.model, lr, config.clip_grad_norm, || {
+            for micro in &pending {
+                sum += micro.read()?;
+            }
+            loss = faults.loss(step, sum.mean());
+            check_finite("the loss", loss, step, pairs)
+        });
+        // What is said of the loss names the step and its pairs already.
+        let report = if loss.is_finite() { report.with_context(shown)? } else { report? };
+        if report.overflow.is_none() {
+            check_finite("the gradient's norm", faults.grad_norm(step, report.grad_norm), step, pairs)?;
+        }
+        Ok((sum, report))
     }
 
     /// Evaluates where anything is held out; says whether this is the best so far and shall be kept.
@@ -231,7 +254,7 @@ impl<'a> Training<'a> {
                     slot.model.save_weights(folder)?;
                 }
             }
-            self.optimizer.save(&folder.join("optimizer.safetensors"))
+            self.optimizer.save(&slot.model, &folder.join("optimizer.safetensors"))
         })?;
         self.saved = step;
         recorder.record(Event::Saved(Saved { step, checkpoint: Checkpoints::name(step), result: result.step == step }))

@@ -2,13 +2,22 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Result, Tensor};
-use voicetune_kernels::cuda::normal;
+use voicetune_kernels::cuda::{normal, precision};
 
 /// Whether a case is to be run: all are, unless `CUDA_CASES` names some by parts of their names, between commas (a sanitizer takes many
 /// minutes for each).
 pub fn wanted(name: &str) -> bool {
     let cases = std::env::var("CUDA_CASES").unwrap_or_default();
     cases.is_empty() || cases.split(',').any(|part| name.contains(part))
+}
+
+/// Those of these types that the device computes in. That bf16 is left out, where the card or the build has none, is said aloud.
+pub fn there(device: &Device, types: &[DType]) -> Vec<DType> {
+    let refusal = precision::refusal(device).unwrap();
+    if let Some(why) = refusal.as_ref().filter(|_| types.contains(&DType::BF16)) {
+        println!("no BF16 case is run: {why}");
+    }
+    types.iter().copied().filter(|&dtype| dtype != DType::BF16 || refusal.is_none()).collect()
 }
 
 /// One op's case in one type.
@@ -49,7 +58,16 @@ impl Case<'_> {
     }
 
     pub fn tolerance(&self) -> f64 {
-        if self.dtype == DType::F32 { 1e-5 } else { 5e-3 }
+        self.by_type(1e-5, 5e-3, 6e-4)
+    }
+
+    /// What holds in f32, bf16 and f16.
+    pub fn by_type(&self, f32: f64, bf16: f64, f16: f64) -> f64 {
+        match self.dtype {
+            DType::F32 => f32,
+            DType::BF16 => bf16,
+            _ => f16,
+        }
     }
 }
 

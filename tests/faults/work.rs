@@ -227,7 +227,7 @@ fn checkpoint(folder: &Path, step: usize) -> Result<()> {
     let state = State { step, epoch: 1, cursor: step, seed: 42, loss: None, best, config_hash: "c".into(), data_hash: "d".into() };
     let write = |beside: &Path| {
         model.save_adapter(beside, "m")?;
-        optimizer.save(&beside.join("optimizer.safetensors"))
+        optimizer.save(&model, &beside.join("optimizer.safetensors"))
     };
     Checkpoints::of(folder).save(&state, 2, write).map(drop)
 }
@@ -239,7 +239,7 @@ fn check_checkpoints(folder: &Path, done: bool, shown: &str) {
         let (mut model, mut optimizer) = model();
         assert_eq!(checkpoints.state(checkpoint).unwrap().step, checkpoint.step, "{shown}");
         model.load_adapter(&checkpoint.path, 0.0).unwrap_or_else(|error| panic!("{shown}: {error:#}"));
-        optimizer.load(&checkpoint.path.join("optimizer.safetensors")).unwrap_or_else(|error| panic!("{shown}: {error:#}"));
+        optimizer.load(&mut model, &checkpoint.path.join("optimizer.safetensors")).unwrap_or_else(|error| panic!("{shown}: {error:#}"));
     }
     let steps: Vec<usize> = list.iter().map(|checkpoint| checkpoint.step).collect();
     assert!(steps.contains(&1), "{shown}: the best is gone, of {steps:?}");

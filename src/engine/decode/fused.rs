@@ -16,12 +16,12 @@ use crate::engine::params::ParamId;
 use crate::engine::projection::{Adapter, Projection};
 use crate::engine::{Model, norm};
 
-/// Whether the kernels serve this model: f32 or bf16 on a CUDA device, heads of 64 or 128, and rows of weights that start at 16-byte
+/// Whether the kernels serve this model: f32 or bf16 (not f16) on a CUDA device, heads of 64 or 128, and rows of weights that start at 16-byte
 /// boundaries.
 pub(super) fn applies(model: &Model) -> bool {
     let fits = |id: ParamId| {
         let w = model.params.value(id);
-        cuda::applies(w) && gemv::readable(w, w).unwrap_or(false)
+        cuda::applies(w) && gemv::takes(w.dtype()) && gemv::readable(w, w).unwrap_or(false)
     };
     let block = |block: &Block| {
         step::applies(block.heads) && [&block.qkv, &block.out, &block.up, &block.down].iter().all(|projection| fits(projection.weight))

@@ -18,7 +18,7 @@ fn workspace(pairs: usize) -> (tempfile::TempDir, Workspace) {
 }
 
 fn survey(free: u64) -> Survey {
-    Survey { words: "CPU, 2 threads".into(), place: Place::Cpu, free: Some(free) }
+    Survey { words: "CPU, 2 threads".into(), place: Place::Cpu, free: Some(free), no_bf16: None }
 }
 
 fn look(workspace: &Workspace, more: &str, free: u64) -> Preflight {
@@ -131,7 +131,7 @@ fn a_limit_stands_below_the_memory_it_is_of() {
     let (_dir, workspace) = workspace(10);
     let look = |more: &str| {
         let config = crate::config::parse("configs/c.yaml".as_ref(), &format!("{CONFIG}validation: {{ fraction: 0.2 }}\n{more}")).unwrap();
-        let device = Survey { words: "a GPU".into(), place: Place::Gpu, free: Some(8 << 30) };
+        let device = Survey { words: "a GPU".into(), place: Place::Gpu, free: Some(8 << 30), no_bf16: None };
         Preflight::look(&workspace, config, workspace.templates().unwrap(), None, &device).0
     };
     let lines = look("memory_limit: 2\n").lines();

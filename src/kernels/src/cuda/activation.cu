@@ -98,7 +98,7 @@ __device__ __forceinline__ float swiglu_gradients(float s, float dy, float &gate
     }
 EACH_TYPE(SWIGLU)
 
-// swiglu_backward of dy + dh a, in bf16 on tensor cores: dh (N, depth), rows `dh_stride` apart, and a (depth, width).
+// swiglu_backward of dy + dh a, in bf16 or f16 on tensor cores: dh (N, depth), rows `dh_stride` apart, and a (depth, width).
 //
 // A warp takes 16 rows and 64 columns, and asks for all of them before it computes: 128 bytes of a row at a time, and enough on the way to
 // keep memory busy. (To walk on through more rows, with a's part kept in registers, is slower: then each group of rows waits for the last.)
@@ -106,21 +106,16 @@ EACH_TYPE(SWIGLU)
 // The product is made transposed, a^T dh^T: for 8 rows of dy four tiles of 16 columns. Row g of tile j is column 8 g + 2 j, row g + 8 the
 // next one, so that lane 4 g + t gets columns 8 g .. 8 g + 7 of rows 2 t and 2 t + 1: 16 bytes of each. Of a fragment's depth it holds
 // 4 t .. 4 t + 3: not the order that `multiply` counts them in, but the same one for a and dh.
-#if __CUDA_ARCH__ >= 800
-
 struct alignas(16) Eight {
     uint32_t pairs[4];
 };
 
-// The lower and the higher of two neighbours.
-__device__ __forceinline__ float low(uint32_t pair) { return __uint_as_float(pair << 16); }
-__device__ __forceinline__ float high(uint32_t pair) { return __uint_as_float(pair & 0xffff0000); }
-
-// Off by some 2^-21, which bf16 does not keep. The exact one's branches would cost more than the product does.
+// Off by some 2^-21, which neither type keeps. The exact one's branches would cost more than the product does.
 __device__ __forceinline__ float quick_sigmoid(float x) { return __fdividef(1.0f, 1.0f + __expf(-x)); }
 
-__device__ __forceinline__ void swiglu_backward_with(bf16 *dy, const bf16 *dh, const bf16 *a, bf16 *gate_up, uint32_t n, uint32_t width,
-                                                     uint32_t depth, uint32_t stride, uint32_t dh_stride, uint32_t again) {
+template <class T>
+__device__ __forceinline__ void swiglu_backward_with(T *dy, const T *dh, const T *a, T *gate_up, uint32_t n, uint32_t width, uint32_t depth,
+                                                     uint32_t stride, uint32_t dh_stride, uint32_t again) {
     const uint32_t g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
     const uint32_t column = (blockIdx.x * blockDim.x + threadIdx.x) / 4 * 8, first = blockIdx.y * 16;
     const bool inside = column < width;
@@ -131,7 +126,7 @@ __device__ __forceinline__ void swiglu_backward_with(bf16 *dy, const bf16 *dh, c
         for (int i = 0; i < 2; i++) {
             const uint32_t row = first + m * 8 + t * 2 + i;
             if (!inside || row >= n) continue;
-            const bf16 *at = gate_up + size_t(row) * 2 * width + column;
+            const T *at = gate_up + size_t(row) * 2 * width + column;
             d[m][i] = *reinterpret_cast<const Eight *>(dy + size_t(row) * stride + column);
             gate[m][i] = *reinterpret_cast<const Eight *>(at);
             up[m][i] = *reinterpret_cast<const Eight *>(at + width);
@@ -156,7 +151,7 @@ __device__ __forceinline__ void swiglu_backward_with(bf16 *dy, const bf16 *dh, c
             const uint32_t left[4] = {__byte_perm(rows[0], rows[1], 0x5410), __byte_perm(rows[0], rows[1], 0x7632),
                                       __byte_perm(rows[2], rows[3], 0x5410), __byte_perm(rows[2], rows[3], 0x7632)};
 #pragma unroll
-            for (int m = 0; m < 2; m++) multiply(c[m][j], left, right[m].x, right[m].y);
+            for (int m = 0; m < 2; m++) multiply<T>(c[m][j], left, right[m].x, right[m].y);
         }
     }
 
@@ -169,27 +164,24 @@ __device__ __forceinline__ void swiglu_backward_with(bf16 *dy, const bf16 *dh, c
             Eight y;
 #pragma unroll
             for (int j = 0; j < 4; j++) {
-                float g0 = low(gate[m][i].pairs[j]), g1 = high(gate[m][i].pairs[j]);
-                float u0 = low(up[m][i].pairs[j]), u1 = high(up[m][i].pairs[j]);
-                float y0 = swiglu_gradients(quick_sigmoid(g0), low(d[m][i].pairs[j]) + c[m][j][i], g0, u0);
-                float y1 = swiglu_gradients(quick_sigmoid(g1), high(d[m][i].pairs[j]) + c[m][j][2 + i], g1, u1);
-                gate[m][i].pairs[j] = pack(g0, g1);
-                up[m][i].pairs[j] = pack(u0, u1);
-                y.pairs[j] = pack(y0, y1);
+                float2 gates = unpack<T>(gate[m][i].pairs[j]), ups = unpack<T>(up[m][i].pairs[j]), ds = unpack<T>(d[m][i].pairs[j]);
+                float y0 = swiglu_gradients(quick_sigmoid(gates.x), ds.x + c[m][j][i], gates.x, ups.x);
+                float y1 = swiglu_gradients(quick_sigmoid(gates.y), ds.y + c[m][j][2 + i], gates.y, ups.y);
+                gate[m][i].pairs[j] = pack<T>(gates.x, gates.y);
+                up[m][i].pairs[j] = pack<T>(ups.x, ups.y);
+                y.pairs[j] = pack<T>(y0, y1);
             }
-            bf16 *at = gate_up + size_t(row) * 2 * width + column;
+            T *at = gate_up + size_t(row) * 2 * width + column;
             *reinterpret_cast<Eight *>(at) = gate[m][i];
             *reinterpret_cast<Eight *>(at + width) = up[m][i];
             if (again) *reinterpret_cast<Eight *>(dy + size_t(row) * stride + column) = y;
         }
 }
-#define WITH swiglu_backward_with(dy, dh, a, gate_up, n, width, depth, stride, dh_stride, again)
-#else
-#define WITH __trap()
-#endif
-
-extern "C" __global__ void __launch_bounds__(256, 2)
-    swiglu_backward_with_bf16(bf16 *dy, const bf16 *dh, const bf16 *a, bf16 *gate_up, uint32_t n, uint32_t width, uint32_t depth,
-                              uint32_t stride, uint32_t dh_stride, uint32_t again) {
-    WITH;
-}
+#define SWIGLU_WITH(T)                                                                                                            \
+    extern "C" __global__ void __launch_bounds__(256, 2)                                                                          \
+        swiglu_backward_with_##T(T *dy, const T *dh, const T *a, T *gate_up, uint32_t n, uint32_t width, uint32_t depth,          \
+                                 uint32_t stride, uint32_t dh_stride, uint32_t again) {                                           \
+        swiglu_backward_with(dy, dh, a, gate_up, n, width, depth, stride, dh_stride, again);                                      \
+    }
+SWIGLU_WITH(bf16)
+SWIGLU_WITH(f16)

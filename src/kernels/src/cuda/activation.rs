@@ -2,8 +2,9 @@
 
 use candle_core::{DType, Result, Tensor, bail};
 
-use super::launch::{Grid, Image, address, empty, image, lanes, launch, multiplies_bf16, optional, rows, suffix};
+use super::launch::{Grid, Image, address, empty, image, lanes, launch, optional, rows, suffix};
 use super::pointwise::Shares;
+use super::precision::multiplies;
 
 const IMAGE: Image = image!("activation");
 const THREADS: usize = 256;
@@ -77,19 +78,20 @@ pub fn swiglu_backward_with(dy: &Tensor, dh: &Tensor, a: &Tensor, gate_up: &Tens
     let sizes = [n.into(), width.into(), depth.into(), stride.into(), h_stride.into(), u32::from(again).into()];
     let grid = Grid { blocks: (width.div_ceil(COLUMNS), n.div_ceil(ROWS)), threads: THREADS, shared: 0 };
     // SAFETY: n rows of dy, dh and gate_up, and `depth` of a, `width` columns each; of dy and dh as far apart as they are.
-    unsafe { launch(dy.device(), &IMAGE, "swiglu_backward_with_bf16", grid, &[&places[..], &sizes].concat()) }
+    unsafe { launch(dy.device(), &IMAGE, &format!("swiglu_backward_with{}", suffix(dy.dtype(), 1)), grid, &[&places[..], &sizes].concat()) }
 }
 
-/// Whether [`swiglu_backward_with`] takes these: bf16 on a card that multiplies it, K a multiple of 8 up to 64, and all rows at 16-byte
+/// Whether [`swiglu_backward_with`] takes these: f16, or bf16 where that is multiplied, K a multiple of 8 up to 64, and all rows at 16-byte
 /// boundaries.
 pub fn adds_product(dy: &Tensor, dh: &Tensor, a: &Tensor, gate_up: &Tensor) -> Result<bool> {
     let all = [dy, dh, a, gate_up];
     let (width, depth) = (dy.dim(1)?, dh.dim(1)?);
-    if depth > DEEPEST || !all.iter().all(|t| t.device().is_cuda() && t.dtype() == DType::BF16) || !multiplies_bf16(dy.device())? {
+    let dtype = dy.dtype();
+    if depth > DEEPEST || !all.iter().all(|t| t.device().is_cuda() && t.dtype() == dtype) || !multiplies(dtype, dy.device())? {
         return Ok(false);
     }
     let ((d, stride), (h, h_stride)) = (rows(dy)?, rows(dh)?);
-    Ok(lanes(DType::BF16, &[width, depth, stride, h_stride], &[d, h, address(a)?, address(gate_up)?]) > 1)
+    Ok(lanes(dtype, &[width, depth, stride, h_stride], &[d, h, address(a)?, address(gate_up)?]) > 1)
 }
 
 fn forward(kernel: &str, x: &Tensor, width: usize, room: usize) -> Result<Tensor> {

@@ -5,14 +5,14 @@ struct Parameter {
     float *p; // the master; or, with `halves`, the low 16 bits of each of its elements
     float *m, *v;
     const void *g; // f32 or bf16
-    void *value; // what is computed with, where that is not p: p * scale, in bf16 or f32, `width` in a row, rows `stride` apart
+    void *value; // what is computed with, where that is not p: p * scale, in bf16, f16 or f32, `width` in a row, rows `stride` apart
     uint64_t n;
     uint32_t width, stride;
     float scale;
     uint8_t bytes;      // of an element of value
     uint8_t grad_bytes; // of an element of g
     uint8_t halves;     // value is the master rounded to bf16, contiguous, and p what was rounded off
-    uint8_t unused;
+    uint8_t is_f16;     // a value's two bytes are f16, not bf16
 };
 
 // An f32 as the bf16 nearest to it (of two equally near the larger) and the low 16 bits of its own: together they are all of it.
@@ -54,19 +54,24 @@ __device__ __forceinline__ void update(float &p, float &m, float &v, float g, co
     p = p * f.decay - f.size * m / (sqrtf(v) / f.root + f.eps);
 }
 
+template <class T, int V> __device__ __forceinline__ void store_value(const Parameter &a, uint64_t i, const Lanes<f32, V> &p) {
+    Lanes<T, V> value;
+#pragma unroll
+    for (int k = 0; k < V; k++) value.v[k] = p.v[k];
+    value.store(static_cast<T *>(a.value) + place(a, i));
+}
+
 // Writes V neighbouring values; a row holds whole Vs.
 template <int V> __device__ __forceinline__ void refresh(const Parameter &a, uint64_t i, Lanes<f32, V> p) {
     if (!a.value) return;
 #pragma unroll
     for (int k = 0; k < V; k++) p.v[k] *= a.scale;
-    if (a.bytes == 4) {
-        p.store(static_cast<float *>(a.value) + place(a, i));
-        return;
-    }
-    Lanes<bf16, V> value;
-#pragma unroll
-    for (int k = 0; k < V; k++) value.v[k] = p.v[k];
-    value.store(static_cast<bf16 *>(a.value) + place(a, i));
+    if (a.bytes == 4)
+        store_value<f32>(a, i, p);
+    else if (a.is_f16)
+        store_value<f16>(a, i, p);
+    else
+        store_value<bf16>(a, i, p);
 }
 
 // V neighbouring elements of a parameter whose master is in halves.
@@ -121,8 +126,8 @@ extern "C" __global__ void refresh_values(const Parameter *parameters, const uin
     for (uint64_t i = start + threadIdx.x; i < end; i += blockDim.x) refresh(a, i, Lanes<f32, 1>::load(a.p + i));
 }
 
-// The sum of the blocks' squares, to `total`; and the factor on the gradients that clips their norm to `most` (0: no clipping), which is
-// NaN where the norm is not finite: then nothing is to be changed. One block.
+// The sum of the blocks' squares, to `total`, with the factor that there is on the gradients; and to that factor the one that clips their
+// norm to `most` (0: no clipping), which is NaN where the norm is not finite: then nothing is to be changed. One block.
 extern "C" __global__ void clip(const float *sums, uint32_t blocks, Factors *factors, double *total, double most) {
     __shared__ double shares[32];
     double sum = 0.0;
@@ -134,9 +139,11 @@ extern "C" __global__ void clip(const float *sums, uint32_t blocks, Factors *fac
     if (threadIdx.x > 0) return;
     sum = 0.0;
     for (uint32_t i = 0; i < blockDim.x / 32; i++) sum += shares[i];
+    const double scale = factors->grad_scale;
+    sum *= scale * scale;
     *total = sum;
     const double norm = sqrt(sum);
-    factors->grad_scale = !isfinite(norm) ? NAN : most > 0.0 ? fmin(most / (norm + 1e-6), 1.0) : 1.0;
+    factors->grad_scale = !isfinite(norm) ? NAN : (most > 0.0 ? fmin(most / (norm + 1e-6), 1.0) : 1.0) * scale;
 }
 
 // A master of n elements into its halves, and back.

@@ -32,7 +32,7 @@ pub struct Parameter<'a> {
     pub value: Option<Value<'a>>,
 }
 
-/// What is computed with: the master times a scale, in bf16 or f32. A matrix's rows may lie apart.
+/// What is computed with: the master times a scale, in bf16, f16 or f32. A matrix's rows may lie apart.
 #[derive(Debug, Clone, Copy)]
 pub struct Value<'a> {
     pub tensor: &'a Tensor,
@@ -43,7 +43,7 @@ impl Value<'_> {
     /// The last three words of the kernels' `Parameter` but for its length: address, width and stride, scale and size.
     fn words(self, elements: usize) -> Result<[u64; 3]> {
         let t = self.tensor;
-        if t.elem_count() != elements || !matches!(t.dtype(), DType::BF16 | DType::F32) {
+        if t.elem_count() != elements || !matches!(t.dtype(), DType::BF16 | DType::F16 | DType::F32) {
             bail!("a value {:?} {:?} does not fit a parameter of {elements} elements", t.dtype(), t.shape());
         }
         let (at, width, stride) = if t.is_contiguous() {
@@ -56,14 +56,18 @@ impl Value<'_> {
         if at.bits() % alignment != 0 {
             bail!("the value of a parameter of {:?} does not start at a {alignment}-byte boundary", t.shape());
         }
-        Ok([at.bits(), width as u64 | (stride as u64) << 32, scale_and_sizes(self.scale, t.dtype().size_in_bytes(), 0, false)])
+        Ok([at.bits(), width as u64 | (stride as u64) << 32, scale_and_type(self.scale, t.dtype())])
     }
 }
 
-/// The last word of the kernels' `Parameter`: the value's scale, the bytes of its elements and of the gradient's, and whether the master
-/// is in halves.
-fn scale_and_sizes(scale: f64, value: usize, gradient: usize, halves: bool) -> u64 {
-    u64::from((scale as f32).to_bits()) | (value as u64) << 32 | (gradient as u64) << 40 | u64::from(halves) << 48
+/// What a value says in the last word of the kernels' `Parameter`: its scale, the bytes of its elements, and which type of two bytes.
+fn scale_and_type(scale: f64, dtype: DType) -> u64 {
+    u64::from((scale as f32).to_bits()) | (dtype.size_in_bytes() as u64) << 32 | u64::from(dtype == DType::F16) << 56
+}
+
+/// What its parameter says there: the bytes of the gradient's elements, and whether the master is in halves.
+fn gradient_and_halves(gradient: DType, halves: bool) -> u64 {
+    (gradient.size_in_bytes() as u64) << 40 | u64::from(halves) << 48
 }
 
 /// Writes a master in f32 as its halves: the value in bf16, and the bits that were rounded off.
@@ -154,7 +158,7 @@ impl<'a> Batch<'a> {
             }
             let [value, place, scale] = a.value.map_or(Ok([0, 4 | 4 << 32, 0]), |value| value.words(n))?;
             table.extend(places.map(|place| place.bits() as i64));
-            let last = scale | scale_and_sizes(0.0, 0, a.g.dtype().size_in_bytes(), halves);
+            let last = scale | gradient_and_halves(a.g.dtype(), halves);
             table.extend([value, n as u64, place, last].map(|word| word as i64));
         }
         let lengths: Vec<usize> = parameters.iter().map(|a| a.m.elem_count()).collect();
@@ -163,8 +167,8 @@ impl<'a> Batch<'a> {
         Ok(Batch { _parameters: parameters, table, shares, blocks, device: device.clone() })
     }
 
-    /// Finds the norm of all gradients, and the factor that clips it to `most` (0 for no clipping): by `most / (norm + 1e-6)` where that is
-    /// below 1. Nothing is changed yet, and nothing waited for.
+    /// Finds the norm of all gradients times the step's factor on them, and the factor that clips it to `most` (0 for no clipping): by
+    /// `most / (norm + 1e-6)` where that is below 1. Nothing is changed yet, and nothing waited for.
     pub fn clip(&self, step: &Step, most: f64) -> Result<Clipped> {
         let f = step.factors();
         let factors = Tensor::new(&[f.decay, f.b1, f.c1, f.b2, f.c2, f.size, f.root, f.eps, f.grad_scale], &self.device)?;

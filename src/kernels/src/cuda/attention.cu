@@ -1,4 +1,7 @@
-// Causal attention over packed sequences on tensor cores (Dao 2023), in bf16 with f32 sums; scores never leave the chip.
+// Causal attention over packed sequences on tensor cores (Dao 2023), in bf16 or f16 with f32 sums; scores never leave the chip.
+//
+// In f16, scores, log-sum-exps and sums are f32 and probabilities at most 1. What can be beyond f16, and is infinite then, are the
+// gradients: ds before the products with q and k, and what is written. Outputs are means of values, so never.
 //
 // A block of four warps takes 64 queries (or keys) of one head, 16 a warp. Backward makes two passes, one for dq and one for dk and
 // dv, instead of adding dq from many blocks: so every sum has one order. Rows of qkv are [q heads | k heads | v heads].
@@ -19,26 +22,24 @@ struct Shape {
 #define LOG2E 1.4426950408889634f
 #define LN2 0.6931471805599453f
 
-#if __CUDA_ARCH__ >= 800
-
-// Rows of 16 x D sums to bf16, `stride` apart; rows from `count` on are left out.
-template <int D> __device__ __forceinline__ void store(bf16 *to, size_t stride, const float (&c)[D / 8][4], float low, float high, int count) {
+// Rows of 16 x D sums, `stride` apart; rows from `count` on are left out.
+template <int D, class T> __device__ __forceinline__ void store(T *to, size_t stride, const float (&c)[D / 8][4], float low, float high, int count) {
     int lane = threadIdx.x % 32, row = lane / 4, column = lane % 4 * 2;
 #pragma unroll
     for (int n = 0; n < D / 8; n++) {
-        if (row < count) *reinterpret_cast<uint32_t *>(to + row * stride + n * 8 + column) = pack(c[n][0] * low, c[n][1] * low);
-        if (row + 8 < count) *reinterpret_cast<uint32_t *>(to + (row + 8) * stride + n * 8 + column) = pack(c[n][2] * high, c[n][3] * high);
+        if (row < count) *reinterpret_cast<uint32_t *>(to + row * stride + n * 8 + column) = pack<T>(c[n][0] * low, c[n][1] * low);
+        if (row + 8 < count) *reinterpret_cast<uint32_t *>(to + (row + 8) * stride + n * 8 + column) = pack<T>(c[n][2] * high, c[n][3] * high);
     }
 }
 
-template <int D> __device__ void forward(const bf16 *qkv, bf16 *out, float *lse, const Tile *tiles, Shape s) {
+template <int D, class T> __device__ void forward(const T *qkv, T *out, float *lse, const Tile *tiles, Shape s) {
     extern __shared__ __align__(128) uint8_t memory[];
     constexpr uint32_t SIZE = 64 * D * 2;
     const uint32_t keys = shared_address(memory), values = keys + 2 * SIZE; // two stages each
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, head = blockIdx.x;
     const Tile tile = tiles[blockIdx.y];
-    const bf16 *base = qkv + size_t(tile.first) * s.stride;
-    const bf16 *k = base + (s.heads + head / (s.heads / s.kv)) * D, *v = k + s.kv * D;
+    const T *base = qkv + size_t(tile.first) * s.stride;
+    const T *k = base + (s.heads + head / (s.heads / s.kv)) * D, *v = k + s.kv * D;
     const int rows = tile.length - tile.start, blocks = tile.start / 64 + 1;
 
     copy_tile<D, 64>(keys + SIZE, base + size_t(tile.start) * s.stride + head * D, s.stride, rows);
@@ -70,8 +71,8 @@ template <int D> __device__ void forward(const bf16 *qkv, bf16 *out, float *lse,
             for (int n = 0; n < 4; n++) {
                 uint32_t b[4];
                 right_rows<D>(b, keys + stage, n * 16, d * 16);
-                multiply(p[2 * n], q[d], b[0], b[1]);
-                multiply(p[2 * n + 1], q[d], b[2], b[3]);
+                multiply<T>(p[2 * n], q[d], b[0], b[1]);
+                multiply<T>(p[2 * n + 1], q[d], b[2], b[3]);
             }
         if (block + 1 == blocks) { // the diagonal
             int row = warp * 16 + lane / 4;
@@ -105,13 +106,13 @@ template <int D> __device__ void forward(const bf16 *qkv, bf16 *out, float *lse,
 #pragma unroll
         for (int j = 0; j < 4; j++) {
             uint32_t a[4];
-            as_left(a, p[2 * j], p[2 * j + 1]);
+            as_left<T>(a, p[2 * j], p[2 * j + 1]);
 #pragma unroll
             for (int n = 0; n < D / 16; n++) {
                 uint32_t b[4];
                 right_columns<D>(b, values + stage, j * 16, n * 16);
-                multiply(o[2 * n], a, b[0], b[1]);
-                multiply(o[2 * n + 1], a, b[2], b[3]);
+                multiply<T>(o[2 * n], a, b[0], b[1]);
+                multiply<T>(o[2 * n + 1], a, b[2], b[3]);
             }
         }
     }
@@ -127,15 +128,15 @@ template <int D> __device__ void forward(const bf16 *qkv, bf16 *out, float *lse,
 }
 
 // KEYS: keys a stage.
-template <int D, int KEYS>
-__device__ void backward_q(const bf16 *qkv, const bf16 *dout, const float *lse, const float *delta, bf16 *dqkv, const Tile *tiles, Shape s) {
+template <int D, int KEYS, class T>
+__device__ void backward_q(const T *qkv, const T *dout, const float *lse, const float *delta, T *dqkv, const Tile *tiles, Shape s) {
     extern __shared__ __align__(128) uint8_t memory[];
     constexpr uint32_t SIZE = KEYS * D * 2;
     const uint32_t keys = shared_address(memory), values = keys + 2 * SIZE, own = values + 2 * SIZE; // own: q, then do
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, head = blockIdx.x;
     const Tile tile = tiles[blockIdx.y];
-    const bf16 *base = qkv + size_t(tile.first) * s.stride;
-    const bf16 *k = base + (s.heads + head / (s.heads / s.kv)) * D, *v = k + s.kv * D;
+    const T *base = qkv + size_t(tile.first) * s.stride;
+    const T *k = base + (s.heads + head / (s.heads / s.kv)) * D, *v = k + s.kv * D;
     const int rows = tile.length - tile.start, blocks = (min(tile.start + 64, tile.length) + KEYS - 1) / KEYS;
     const size_t token = tile.first + tile.start;
 
@@ -179,11 +180,11 @@ __device__ void backward_q(const bf16 *qkv, const bf16 *dout, const float *lse, 
             for (int n = 0; n < KEYS / 16; n++) {
                 uint32_t b[4];
                 right_rows<D>(b, keys + stage, n * 16, d * 16);
-                multiply(p[2 * n], q[d], b[0], b[1]);
-                multiply(p[2 * n + 1], q[d], b[2], b[3]);
+                multiply<T>(p[2 * n], q[d], b[0], b[1]);
+                multiply<T>(p[2 * n + 1], q[d], b[2], b[3]);
                 right_rows<D>(b, values + stage, n * 16, d * 16);
-                multiply(ds[2 * n], dy[d], b[0], b[1]);
-                multiply(ds[2 * n + 1], dy[d], b[2], b[3]);
+                multiply<T>(ds[2 * n], dy[d], b[0], b[1]);
+                multiply<T>(ds[2 * n + 1], dy[d], b[2], b[3]);
             }
         int row = tile.start + warp * 16 + lane / 4, first = block * KEYS + lane % 4 * 2;
         bool masked = (block + 1) * KEYS > int(tile.start);
@@ -198,13 +199,13 @@ __device__ void backward_q(const bf16 *qkv, const bf16 *dout, const float *lse, 
 #pragma unroll
         for (int j = 0; j < KEYS / 16; j++) {
             uint32_t a[4];
-            as_left(a, ds[2 * j], ds[2 * j + 1]);
+            as_left<T>(a, ds[2 * j], ds[2 * j + 1]);
 #pragma unroll
             for (int n = 0; n < D / 16; n++) {
                 uint32_t b[4];
                 right_columns<D>(b, keys + stage, j * 16, n * 16);
-                multiply(dq[2 * n], a, b[0], b[1]);
-                multiply(dq[2 * n + 1], a, b[2], b[3]);
+                multiply<T>(dq[2 * n], a, b[0], b[1]);
+                multiply<T>(dq[2 * n + 1], a, b[2], b[3]);
             }
         }
     }
@@ -212,8 +213,8 @@ __device__ void backward_q(const bf16 *qkv, const bf16 *dout, const float *lse, 
 }
 
 // QUERIES: queries a stage. Where query heads share a key head, each one's part goes to `parts` (2, N, H, D) in f32.
-template <int D, int QUERIES>
-__device__ void backward_kv(const bf16 *qkv, const bf16 *dout, const float *lse, const float *delta, bf16 *dqkv, float *parts, const Tile *tiles,
+template <int D, int QUERIES, class T>
+__device__ void backward_kv(const T *qkv, const T *dout, const float *lse, const float *delta, T *dqkv, float *parts, const Tile *tiles,
                             Shape s, uint32_t tokens) {
     extern __shared__ __align__(128) uint8_t memory[];
     constexpr uint32_t SIZE = QUERIES * D * 2;
@@ -221,10 +222,10 @@ __device__ void backward_kv(const bf16 *qkv, const bf16 *dout, const float *lse,
     float *figures = reinterpret_cast<float *>(memory + 128 * D * 2 + 4 * SIZE); // two stages of lse, then of delta
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, head = blockIdx.x;
     const Tile tile = tiles[blockIdx.y];
-    const bf16 *base = qkv + size_t(tile.first) * s.stride, *q = base + head * D;
+    const T *base = qkv + size_t(tile.first) * s.stride, *q = base + head * D;
     const uint32_t shared_head = s.heads + head / (s.heads / s.kv);
-    const bf16 *k = base + shared_head * D, *v = k + s.kv * D;
-    const bf16 *dy = dout + size_t(tile.first) * s.width + head * D;
+    const T *k = base + shared_head * D, *v = k + s.kv * D;
+    const T *dy = dout + size_t(tile.first) * s.width + head * D;
     const int rows = tile.length - tile.start, blocks = (rows + QUERIES - 1) / QUERIES;
 
     auto fetch = [&](int block) {
@@ -261,15 +262,15 @@ __device__ void backward_kv(const bf16 *qkv, const bf16 *dout, const float *lse,
 #pragma unroll
             for (int n = 0; n < QUERIES / 16; n++) {
                 right_rows<D>(b, queries + stage * SIZE, n * 16, d * 16);
-                multiply(p[2 * n], a, b[0], b[1]);
-                multiply(p[2 * n + 1], a, b[2], b[3]);
+                multiply<T>(p[2 * n], a, b[0], b[1]);
+                multiply<T>(p[2 * n + 1], a, b[2], b[3]);
             }
             left<D>(a, values, warp * 16, d * 16);
 #pragma unroll
             for (int n = 0; n < QUERIES / 16; n++) {
                 right_rows<D>(b, grads + stage * SIZE, n * 16, d * 16);
-                multiply(ds[2 * n], a, b[0], b[1]);
-                multiply(ds[2 * n + 1], a, b[2], b[3]);
+                multiply<T>(ds[2 * n], a, b[0], b[1]);
+                multiply<T>(ds[2 * n + 1], a, b[2], b[3]);
             }
         }
         int row = warp * 16 + lane / 4, first = block * QUERIES + lane % 4 * 2; // both from the tile's start
@@ -287,17 +288,17 @@ __device__ void backward_kv(const bf16 *qkv, const bf16 *dout, const float *lse,
 #pragma unroll
         for (int j = 0; j < QUERIES / 16; j++) {
             uint32_t a[4], c[4];
-            as_left(a, p[2 * j], p[2 * j + 1]);
-            as_left(c, ds[2 * j], ds[2 * j + 1]);
+            as_left<T>(a, p[2 * j], p[2 * j + 1]);
+            as_left<T>(c, ds[2 * j], ds[2 * j + 1]);
 #pragma unroll
             for (int n = 0; n < D / 16; n++) {
                 uint32_t b[4];
                 right_columns<D>(b, grads + stage * SIZE, j * 16, n * 16);
-                multiply(dv[2 * n], a, b[0], b[1]);
-                multiply(dv[2 * n + 1], a, b[2], b[3]);
+                multiply<T>(dv[2 * n], a, b[0], b[1]);
+                multiply<T>(dv[2 * n + 1], a, b[2], b[3]);
                 right_columns<D>(b, queries + stage * SIZE, j * 16, n * 16);
-                multiply(dk[2 * n], c, b[0], b[1]);
-                multiply(dk[2 * n + 1], c, b[2], b[3]);
+                multiply<T>(dk[2 * n], c, b[0], b[1]);
+                multiply<T>(dk[2 * n + 1], c, b[2], b[3]);
             }
         }
     }
@@ -322,19 +323,14 @@ __device__ void backward_kv(const bf16 *qkv, const bf16 *dout, const float *lse,
         }
 }
 
-#define BODY(CALL) CALL
-#else
-#define BODY(CALL) __trap()
-#endif
-
 // delta (N, H) = do . o, a warp a head.
-template <int D>
-__device__ void products(const bf16 *dout, const bf16 *out, float *delta, uint32_t tokens, uint32_t heads, uint32_t dout_width, uint32_t out_width) {
+template <int D, class T>
+__device__ void products(const T *dout, const T *out, float *delta, uint32_t tokens, uint32_t heads, uint32_t dout_width, uint32_t out_width) {
     uint32_t item = FIRST / 32, lane = threadIdx.x % 32;
     if (item >= tokens * heads) return;
     constexpr int V = D / 32;
     size_t token = item / heads, at = item % heads * D + lane * V;
-    auto a = Lanes<bf16, V>::load(dout + token * dout_width + at), b = Lanes<bf16, V>::load(out + token * out_width + at);
+    auto a = Lanes<T, V>::load(dout + token * dout_width + at), b = Lanes<T, V>::load(out + token * out_width + at);
     float sum = 0.0f;
     for (int k = 0; k < V; k++) sum += a.v[k] * b.v[k];
     sum = warp_sum(sum);
@@ -342,8 +338,8 @@ __device__ void products(const bf16 *dout, const bf16 *out, float *delta, uint32
 }
 
 // The shares of each key (and value) head, added up in order: parts (2, N, KV group, D) -> columns of dqkv.
-extern "C" __global__ void attention_shares(const float *parts, bf16 *dqkv, uint32_t tokens, uint32_t stride, uint32_t heads, uint32_t kv, uint32_t group,
-                                            uint32_t d) {
+template <class T>
+__device__ void shares(const float *parts, T *dqkv, uint32_t tokens, uint32_t stride, uint32_t heads, uint32_t kv, uint32_t group, uint32_t d) {
     size_t n = size_t(tokens) * kv * d;
     for (size_t i = FIRST * 4; i < 2 * n; i += STRIDE * 4) {
         size_t which = i / n, item = i % n, token = item / (kv * d), head = item / d % kv, at = item % d;
@@ -353,29 +349,47 @@ extern "C" __global__ void attention_shares(const float *parts, bf16 *dqkv, uint
             auto more = Lanes<f32, 4>::load(from + g * d);
             for (int k = 0; k < 4; k++) sum.v[k] += more.v[k];
         }
-        Lanes<bf16, 4> out;
+        Lanes<T, 4> out;
         for (int k = 0; k < 4; k++) out.v[k] = sum.v[k];
         out.store(dqkv + token * stride + (heads + which * kv + head) * d + at);
     }
 }
 
-#define KERNELS(D, PART)                                                                                                          \
+#define KERNELS(D, T, KEYS, QUERIES)                                                                                              \
     extern "C" __global__ void __launch_bounds__(128, 3)                                                                          \
-        attention_forward_##D(const bf16 *qkv, bf16 *out, float *lse, const Tile *tiles, SHAPE) {                                 \
-        BODY((forward<D>(qkv, out, lse, tiles, THE_SHAPE)));                                                                      \
+        attention_forward_##D##_##T(const T *qkv, T *out, float *lse, const Tile *tiles, SHAPE) {                                 \
+        forward<D>(qkv, out, lse, tiles, THE_SHAPE);                                                                              \
     }                                                                                                                             \
-    extern "C" __global__ void __launch_bounds__(128, 2) attention_backward_q_##D(                                                \
-        const bf16 *qkv, const bf16 *dout, const float *lse, const float *delta, bf16 *dqkv, const Tile *tiles, SHAPE) {          \
-        BODY((backward_q<D, PART>(qkv, dout, lse, delta, dqkv, tiles, THE_SHAPE)));                                               \
+    extern "C" __global__ void __launch_bounds__(128, 2) attention_backward_q_##D##_##T(                                          \
+        const T *qkv, const T *dout, const float *lse, const float *delta, T *dqkv, const Tile *tiles, SHAPE) {                   \
+        backward_q<D, KEYS>(qkv, dout, lse, delta, dqkv, tiles, THE_SHAPE);                                                       \
     }                                                                                                                             \
     extern "C" __global__ void __launch_bounds__(128, 2)                                                                          \
-        attention_backward_kv_##D(const bf16 *qkv, const bf16 *dout, const float *lse, const float *delta, bf16 *dqkv,            \
-                                  float *parts, const Tile *tiles, SHAPE, uint32_t tokens) {                                      \
-        BODY((backward_kv<D, PART>(qkv, dout, lse, delta, dqkv, parts, tiles, THE_SHAPE, tokens)));                               \
+        attention_backward_kv_##D##_##T(const T *qkv, const T *dout, const float *lse, const float *delta, T *dqkv,               \
+                                        float *parts, const Tile *tiles, SHAPE, uint32_t tokens) {                                \
+        backward_kv<D, QUERIES>(qkv, dout, lse, delta, dqkv, parts, tiles, THE_SHAPE, tokens);                                    \
     }                                                                                                                             \
-    extern "C" __global__ void attention_products_##D(const bf16 *dout, const bf16 *out, float *delta, uint32_t tokens, uint32_t heads, \
-                                                    uint32_t dout_width, uint32_t out_width) {                                    \
-        products<D>(dout, out, delta, tokens, heads, dout_width, out_width);                                                                                     \
+    extern "C" __global__ void attention_products_##D##_##T(const T *dout, const T *out, float *delta, uint32_t tokens,           \
+                                                            uint32_t heads, uint32_t dout_width, uint32_t out_width) {            \
+        products<D>(dout, out, delta, tokens, heads, dout_width, out_width);                                                      \
     }
-KERNELS(64, 64)
-KERNELS(128, 32)
+
+#define SHARES(T)                                                                                                                 \
+    extern "C" __global__ void attention_shares_##T(const float *parts, T *dqkv, uint32_t tokens, uint32_t stride, uint32_t heads, \
+                                                    uint32_t kv, uint32_t group, uint32_t d) {                                    \
+        shares(parts, dqkv, tokens, stride, heads, kv, group, d);                                                                 \
+    }
+
+// Rows of a stage: as in attention.rs. Before 8.0 a block has 64 KiB of shared memory, so that heads of 128 leave room for few queries.
+#if __CUDA_ARCH__ >= 800
+#define FEW_QUERIES 32
+#else
+#define FEW_QUERIES 16
+#endif
+
+#define EACH_SIZE(T)                    \
+    KERNELS(64, T, 64, 64)              \
+    KERNELS(128, T, 32, FEW_QUERIES)    \
+    SHARES(T)
+EACH_SIZE(bf16)
+EACH_SIZE(f16)

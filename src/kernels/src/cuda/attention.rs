@@ -2,7 +2,8 @@
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
-use super::launch::{Arg, Grid, Image, Lists, address, empty, image, launch, optional, rows};
+use super::launch::{Arg, Grid, Image, Lists, address, empty, image, launch, optional, rows, suffix};
+use super::precision::multiplies;
 use crate::attention::Heads;
 
 const IMAGE: Image = image!("attention");
@@ -11,9 +12,18 @@ const IMAGE: Image = image!("attention");
 const ROWS: usize = 64;
 const THREADS: usize = 128;
 
-/// Whether the kernels for whole sequences apply: bf16, heads of 64 or 128.
+/// Rows of the other side that a stage of backward holds, for dq and for dk and dv: as in attention.cu.
+fn stages(d: usize) -> (usize, usize) {
+    match d {
+        64 => (64, 64),
+        _ if cfg!(turing) => (32, 16),
+        _ => (32, 32),
+    }
+}
+
+/// Whether the kernels for whole sequences apply: f16, or bf16 where that is multiplied, and heads of 64 or 128.
 pub fn applies(qkv: &Tensor, heads: Heads) -> bool {
-    super::applies(qkv) && qkv.dtype() == DType::BF16 && matches!(heads.size, 64 | 128)
+    super::applies(qkv) && matches!(heads.size, 64 | 128) && multiplies(qkv.dtype(), qkv.device()).unwrap_or(false)
 }
 
 /// qkv (N, stride), sequences of `lengths` -> o, the first H D columns of (N, H D + room), and log-sum-exp (N, H) in f32.
@@ -35,7 +45,7 @@ pub fn forward(qkv: &Tensor, lengths: &[usize], heads: Heads, room: usize) -> Re
     let grid = Grid { blocks: (heads.query, count), threads: THREADS, shared: 4 * ROWS * d * 2 };
     let args = [&[address(qkv)?, address(&out)?, address(&lse)?, address(&tiles)?][..], &shape(heads, width)].concat();
     // SAFETY: the tiles cover the n rows of all three.
-    unsafe { launch(device, &IMAGE, &format!("attention_forward_{d}"), grid, &args)? };
+    unsafe { launch(device, &IMAGE, &format!("attention_forward_{d}{}", suffix(qkv.dtype(), 1)), grid, &args)? };
     Ok((out, lse))
 }
 
@@ -56,29 +66,29 @@ pub fn backward(dout: &Tensor, qkv: &Tensor, out: &Tensor, lse: &Tensor, lengths
         super::attention_hopper::backward(&dqkv, dout, qkv, out, lse, lengths, heads)?;
         return Ok(dqkv);
     }
+    let dtype = suffix(qkv.dtype(), 1);
     let delta = empty((n, heads.query), DType::F32, device)?;
     let args = [dout_at, out_at, address(&delta)?, n.into(), heads.query.into(), dout_width.into(), out_width.into()];
     // SAFETY: n * H heads of size d, a warp each.
-    unsafe { launch(device, &IMAGE, &format!("attention_products_{d}"), Grid::over(n * heads.query * 32), &args)? };
+    unsafe { launch(device, &IMAGE, &format!("attention_products_{d}{dtype}"), Grid::over(n * heads.query * 32), &args)? };
 
     let read = [address(qkv)?, dout_at, address(lse)?, address(&delta)?];
-    // Rows of the other side that a stage holds: as in attention.cu.
-    let stage = if d == 64 { 64 } else { 32 };
+    let (keys, queries) = stages(d);
 
     let (by_queries, count) = tiles(lengths, ROWS, Cost::OfQueries, device)?;
-    let grid = Grid { blocks: (heads.query, count), threads: THREADS, shared: (4 * stage + 2 * ROWS) * d * 2 };
+    let grid = Grid { blocks: (heads.query, count), threads: THREADS, shared: (4 * keys + 2 * ROWS) * d * 2 };
     let args = [&read[..], &[address(&dqkv)?, address(&by_queries)?], &shape(heads, dout_width)].concat();
     // SAFETY: the tiles cover the n rows; the columns of q are written.
-    unsafe { launch(device, &IMAGE, &format!("attention_backward_q_{d}"), grid, &args)? };
+    unsafe { launch(device, &IMAGE, &format!("attention_backward_q_{d}{dtype}"), grid, &args)? };
 
     let grouped = heads.kv < heads.query;
     let parts = if grouped { Some(empty((2, n, heads.query * d), DType::F32, device)?) } else { None };
     let (by_keys, count) = tiles(lengths, ROWS, Cost::OfKeys, device)?;
-    let grid = Grid { blocks: (heads.query, count), threads: THREADS, shared: (4 * stage + 2 * ROWS) * d * 2 + 4 * stage * 4 };
+    let grid = Grid { blocks: (heads.query, count), threads: THREADS, shared: (4 * queries + 2 * ROWS) * d * 2 + 4 * queries * 4 };
     let args =
         [&read[..], &[address(&dqkv)?, optional(parts.as_ref())?, address(&by_keys)?], &shape(heads, dout_width), &[n.into()]].concat();
     // SAFETY: as above; the columns of k and v are written, or all of `parts`.
-    unsafe { launch(device, &IMAGE, &format!("attention_backward_kv_{d}"), grid, &args)? };
+    unsafe { launch(device, &IMAGE, &format!("attention_backward_kv_{d}{dtype}"), grid, &args)? };
 
     if let Some(parts) = parts {
         shares(&parts, &dqkv, heads)?;
@@ -93,7 +103,9 @@ fn shares(parts: &Tensor, dqkv: &Tensor, heads: Heads) -> Result<()> {
     let sizes = [n, heads.stride(), heads.query, heads.kv, group, d].map(Arg::from);
     let args = [&[address(parts)?, address(dqkv)?][..], &sizes].concat();
     // SAFETY: the columns of k and v are written from `parts`, four at a time.
-    unsafe { launch(dqkv.device(), &IMAGE, "attention_shares", Grid::over(2 * n * heads.kv * d / 4), &args) }
+    unsafe {
+        launch(dqkv.device(), &IMAGE, &format!("attention_shares{}", suffix(dqkv.dtype(), 1)), Grid::over(2 * n * heads.kv * d / 4), &args)
+    }
 }
 
 fn shape(heads: Heads, width: usize) -> [Arg; 5] {

@@ -22,9 +22,12 @@ const MULTIPROCESSORS: usize = 132;
 /// Blocks of a cluster, which meet in shared memory: as many as every card allows.
 const MOST_TOGETHER: usize = 8;
 
-/// Whether the card is of compute capability 9.0, the only one that has these instructions.
+/// Whether this is bf16 on a card of compute capability 9.0, the only one that has these instructions.
 pub(super) fn applies(qkv: &Tensor) -> Result<bool> {
     static KNOWN: LazyLock<Mutex<HashMap<DeviceId, bool>>> = LazyLock::new(Default::default);
+    if qkv.dtype() != DType::BF16 {
+        return Ok(false);
+    }
     let Device::Cuda(device) = qkv.device() else { bail!("expected a CUDA device") };
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(&is) = known.get(&device.id()) {

@@ -1,16 +1,22 @@
 // What the kernels share: 16-byte accesses, sums over a block in a fixed order, one kernel for each type and width.
 #pragma once
 #include <cuda_bf16.h>
+#include <cuda_fp16.h>
 #include <stdint.h>
 
 typedef float f32;
 typedef __nv_bfloat16 bf16;
+typedef __half f16;
 
 __device__ __forceinline__ float to_float(float x) { return x; }
 __device__ __forceinline__ float to_float(bf16 x) { return __bfloat162float(x); }
+__device__ __forceinline__ float to_float(f16 x) { return __half2float(x); }
 template <class T> __device__ __forceinline__ T from_float(float x);
 template <> __device__ __forceinline__ float from_float<float>(float x) { return x; }
 template <> __device__ __forceinline__ bf16 from_float<bf16>(float x) { return __float2bfloat16_rn(x); }
+
+// Beyond 65,504 an f16 is infinite. It is left so, for whoever adds up the gradients to see: nothing is clamped.
+template <> __device__ __forceinline__ f16 from_float<f16>(float x) { return __float2half_rn(x); }
 
 // V neighbouring elements of type T, in f32.
 template <class T, int V> struct Lanes {
@@ -50,7 +56,13 @@ template <int V> __device__ __forceinline__ void store_sums(float *to, const flo
 #define STRIDE (size_t(gridDim.x) * blockDim.x)
 
 // The kernel NAME for each type, alone and in 16-byte accesses.
-#define EACH_TYPE(KERNEL) KERNEL(f32, 1, _f32) KERNEL(f32, 4, _f32_wide) KERNEL(bf16, 1, _bf16) KERNEL(bf16, 8, _bf16_wide)
+#define EACH_TYPE(KERNEL)         \
+    KERNEL(f32, 1, _f32)          \
+    KERNEL(f32, 4, _f32_wide)     \
+    KERNEL(bf16, 1, _bf16)        \
+    KERNEL(bf16, 8, _bf16_wide)   \
+    KERNEL(f16, 1, _f16)          \
+    KERNEL(f16, 8, _f16_wide)
 
 __device__ __forceinline__ float warp_sum(float x) {
 #pragma unroll

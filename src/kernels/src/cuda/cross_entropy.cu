@@ -68,3 +68,4 @@ template <class T> __device__ void logprobs(T *logits, const uint32_t *targets, 
     }
 KERNELS(f32, _f32)
 KERNELS(bf16, _bf16)
+KERNELS(f16, _f16)

@@ -102,6 +102,7 @@ impl<'a> Product<'a> {
         let fits = rows == b
             && depth == k
             && n == if self.then == Then::SwiGlu { 2 * width } else { width }
+            && takes(dtype)
             && self.w.dtype() == dtype
             && (y.dtype() == dtype || y.dtype() == DType::F32)
             && self.bias.is_none_or(|bias| bias.dims() == [n] && bias.dtype() == dtype)
@@ -175,6 +176,11 @@ impl<'a> Product<'a> {
     }
 }
 
+/// Whether there are kernels for a type: the others' decoding goes op by op.
+pub fn takes(dtype: DType) -> bool {
+    matches!(dtype, DType::F32 | DType::BF16)
+}
+
 /// Whether the rows of both start at 16-byte boundaries and lie in one piece each.
 pub fn readable(x: &Tensor, w: &Tensor) -> Result<bool> {
     let lanes = 16 / x.dtype().size_in_bytes();
@@ -187,13 +193,13 @@ pub fn readable(x: &Tensor, w: &Tensor) -> Result<bool> {
     Ok(fine)
 }
 
-/// x (B, K), w (N, K) -> x w^T (B, N), or `None` where rows do not start at 16-byte boundaries.
+/// x (B, K), w (N, K) -> x w^T (B, N), or `None` where there is no kernel for the type, or rows do not start at 16-byte boundaries.
 pub fn rows(x: &Tensor, w: &Tensor) -> Result<Option<Tensor>> {
     let ((b, k), (n, depth)) = (x.dims2()?, w.dims2()?);
     if k != depth || x.dtype() != w.dtype() {
         bail!("cannot multiply {:?} {:?} by {:?} {:?}", x.dtype(), x.shape(), w.dtype(), w.shape());
     }
-    if b == 0 || !readable(x, w)? {
+    if b == 0 || !takes(x.dtype()) || !readable(x, w)? {
         return Ok(None);
     }
     let y = empty((b, n), x.dtype(), x.device())?;

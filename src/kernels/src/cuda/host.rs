@@ -86,6 +86,7 @@ fn memory(t: &Tensor) -> Result<(*mut std::ffi::c_void, usize)> {
     let at = match storage {
         CpuStorage::F32(slice) => slice.as_ptr().cast_mut().cast(),
         CpuStorage::BF16(slice) => slice.as_ptr().cast_mut().cast(),
+        CpuStorage::F16(slice) => slice.as_ptr().cast_mut().cast(),
         _ => bail!("no table of {:?} is read from the host", t.dtype()),
     };
     Ok((at, t.elem_count() * t.dtype().size_in_bytes()))

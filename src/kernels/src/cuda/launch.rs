@@ -79,6 +79,7 @@ pub(super) fn first(t: &Tensor) -> Result<Arg> {
     let base = match &storage.slice {
         CudaStorageSlice::F32(slice) => slice.device_ptr(&stream).0,
         CudaStorageSlice::BF16(slice) => slice.device_ptr(&stream).0,
+        CudaStorageSlice::F16(slice) => slice.device_ptr(&stream).0,
         CudaStorageSlice::U32(slice) => slice.device_ptr(&stream).0,
         CudaStorageSlice::I64(slice) => slice.device_ptr(&stream).0,
         _ => bail!("no CUDA kernel takes {:?}", t.dtype()),
@@ -106,12 +107,6 @@ pub(super) fn empty(shape: impl Into<Shape>, dtype: DType, device: &Device) -> R
     unsafe { Tensor::empty(shape, dtype, device) }
 }
 
-/// Whether the card's tensor cores take bf16 as tiles.cuh has it: from compute capability 8.0 on.
-pub(super) fn multiplies_bf16(device: &Device) -> Result<bool> {
-    let Device::Cuda(cuda) = device else { bail!("expected a CUDA device") };
-    Ok(cuda.cuda_stream().context().compute_capability().w()?.0 >= 8)
-}
-
 /// Elements that one 16-byte access holds, where all of these widths and addresses allow it; else 1.
 pub(super) fn lanes(dtype: DType, widths: &[usize], addresses: &[Arg]) -> usize {
     let lanes = 16 / dtype.size_in_bytes();
@@ -119,11 +114,13 @@ pub(super) fn lanes(dtype: DType, widths: &[usize], addresses: &[Arg]) -> usize 
     if fits { lanes } else { 1 }
 }
 
-/// The suffix of a kernel's name: `_f32`, `_bf16`, and `_wide` where it moves 16 bytes at a time.
+/// The suffix of a kernel's name: `_f32`, `_bf16`, `_f16`, and `_wide` where it moves 16 bytes at a time.
 pub(super) fn suffix(dtype: DType, lanes: usize) -> &'static str {
     match (dtype, lanes) {
         (DType::F32, 1) => "_f32",
         (DType::F32, _) => "_f32_wide",
+        (DType::F16, 1) => "_f16",
+        (DType::F16, _) => "_f16_wide",
         (_, 1) => "_bf16",
         _ => "_bf16_wide",
     }

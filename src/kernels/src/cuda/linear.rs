@@ -12,7 +12,7 @@ use super::launch::{empty, rows};
 /// Scratch memory that a product may take: what NVIDIA recommends for Hopper.
 const WORKSPACE: usize = 32 << 20;
 
-/// `y = x w^T + bias + residual` in bf16 with f32 sums: x (N, in) and w (out, in), whose rows may lie apart.
+/// `y = x w^T + bias + residual` in bf16 or f16 with f32 sums: x (N, in) and w (out, in), whose rows may lie apart.
 #[derive(Debug, Clone, Copy)]
 pub struct Linear<'a> {
     pub x: &'a Tensor,
@@ -24,17 +24,17 @@ pub struct Linear<'a> {
 }
 
 impl Linear<'_> {
-    /// Whether cuBLASLt takes these operands: bf16 on a GPU, at the boundaries that its kernels want.
+    /// Whether cuBLASLt takes these operands: bf16 or f16 on a GPU, at the boundaries that its kernels want.
     pub fn applies(&self) -> bool {
         let aligned = |t: &Tensor| rows(t).is_ok_and(|(at, stride)| at.bits() % 16 == 0 && stride % 8 == 0);
-        let bf16 = |t: &Tensor| t.device().is_cuda() && t.dtype() == DType::BF16;
+        let half = self.x.device().is_cuda() && self.w.dtype() == self.x.dtype() && kind(self.x.dtype()).is_ok();
         let out = self.w.dims()[0];
-        bf16(self.x) && bf16(self.w) && out.is_multiple_of(8) && aligned(self.x) && aligned(self.w)
+        half && out.is_multiple_of(8) && aligned(self.x) && aligned(self.w)
     }
 
     /// -> y (N, out)
     pub fn run(&self) -> Result<Tensor> {
-        let y = empty((self.x.dim(0)?, self.w.dim(0)?), DType::BF16, self.x.device())?;
+        let y = empty((self.x.dim(0)?, self.w.dim(0)?), self.x.dtype(), self.x.device())?;
         self.into(&y, None)?;
         Ok(y)
     }
@@ -43,19 +43,19 @@ impl Linear<'_> {
     /// takes no residual.
     pub fn run_gelu(&self, room: usize) -> Result<(Tensor, Tensor)> {
         let (n, out) = (self.x.dim(0)?, self.w.dim(0)?);
-        let before = empty((n, out), DType::BF16, self.x.device())?;
-        let y = empty((n, out + room), DType::BF16, self.x.device())?;
+        let before = empty((n, out), self.x.dtype(), self.x.device())?;
+        let y = empty((n, out + room), self.x.dtype(), self.x.device())?;
         self.into(&y.narrow(1, 0, out)?, Some(&before))?;
         Ok((before, y))
     }
 
     /// cuBLAS counts by columns, so it is given `y^T = w x^T`.
     fn into(&self, y: &Tensor, before_gelu: Option<&Tensor>) -> Result<()> {
-        let ((n, depth), (out, depth_w)) = (self.x.dims2()?, self.w.dims2()?);
-        if depth != depth_w || self.bias.is_some_and(|bias| bias.dims() != [out] || bias.dtype() != DType::BF16) {
+        let ((n, depth), (out, depth_w), dtype) = (self.x.dims2()?, self.w.dims2()?, self.x.dtype());
+        if depth != depth_w || self.bias.is_some_and(|bias| bias.dims() != [out] || bias.dtype() != dtype) {
             bail!("a layer of {:?} with bias {:?} cannot take {:?}", self.w.shape(), self.bias.map(Tensor::shape), self.x.shape());
         }
-        if self.residual.is_some_and(|residual| residual.dims() != [n, out] || residual.dtype() != DType::BF16) {
+        if self.residual.is_some_and(|residual| residual.dims() != [n, out] || residual.dtype() != dtype) {
             bail!("a residual {:?} does not fit {n} rows of {out}", self.residual.map(Tensor::shape));
         }
         if before_gelu.is_some() && (self.bias.is_none() || self.residual.is_some()) {
@@ -83,12 +83,13 @@ impl Linear<'_> {
             description.set(sys::cublasLtMatmulDescAttributes_t::CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, &(stride as i64))?;
         }
         let layouts = [(depth, out, w.1), (depth, n, x.1), (out, n, residual.map_or(to.1, |(_, stride)| stride)), (out, n, to.1)];
-        let matrices = layouts.map(|(rows, columns, stride)| Matrix::new(rows, columns, stride));
+        let kind = kind(dtype)?;
+        let matrices = layouts.map(|(rows, columns, stride)| Matrix::new(kind, rows, columns, stride));
         let [w_layout, x_layout, residual_layout, y_layout] = matrices;
         let layouts_of = (w_layout?, x_layout?, residual_layout?, y_layout?);
 
         let mut library = LIBRARY.lock().unwrap_or_else(PoisonError::into_inner);
-        let key: Key = (cuda.id(), layouts, epilogue as u32, residual.is_some());
+        let key: Key = (cuda.id(), dtype, layouts, epilogue as u32, residual.is_some());
         let algorithm = match library.algorithms.get(&key) {
             Some(algorithm) => *algorithm,
             None => {
@@ -133,8 +134,17 @@ fn rows_of_vector(t: &Tensor) -> Result<u64> {
     Ok(super::launch::address(t)?.bits())
 }
 
-/// What decides on the algorithm: rows, columns and strides of all four matrices, the epilogue, whether there is a residual.
-type Key = (DeviceId, [(usize, usize, usize); 4], u32, bool);
+/// The types that these products are made in.
+fn kind(dtype: DType) -> Result<sys::cudaDataType> {
+    match dtype {
+        DType::BF16 => Ok(sys::cudaDataType::CUDA_R_16BF),
+        DType::F16 => Ok(sys::cudaDataType::CUDA_R_16F),
+        other => bail!("no product of {other:?} takes bias and GELU along"),
+    }
+}
+
+/// What decides on the algorithm: the type, rows, columns and strides of all four matrices, the epilogue, whether there is a residual.
+type Key = (DeviceId, DType, [(usize, usize, usize); 4], u32, bool);
 
 struct Library {
     handle: sys::cublasLtHandle_t,
@@ -205,8 +215,8 @@ impl Drop for Description {
 struct Matrix(sys::cublasLtMatrixLayout_t);
 
 impl Matrix {
-    fn new(rows: usize, columns: usize, stride: usize) -> Result<Self> {
-        let made = result::create_matrix_layout(sys::cudaDataType::CUDA_R_16BF, rows as u64, columns as u64, stride as i64);
+    fn new(kind: sys::cudaDataType, rows: usize, columns: usize, stride: usize) -> Result<Self> {
+        let made = result::create_matrix_layout(kind, rows as u64, columns as u64, stride as i64);
         made.map(Self).map_err(Error::wrap)
     }
 }

@@ -118,8 +118,14 @@ __device__ void backward(const T *dy, const T *x, const T *w, const T *b, const 
         if (sums) store_sums<V>(own + size_t(of_weights) * c, total);
     }
 }
+// Blocks that a multiprocessor is to have room for: before 8.0 it runs 1,024 threads at most.
+#if __CUDA_ARCH__ >= 800
+#define MOST_BLOCKS 6
+#else
+#define MOST_BLOCKS 4
+#endif
 #define BACKWARD_OF(NAME, LAYER, SUMS, T, V)                                                                   \
-    extern "C" __global__ void __launch_bounds__(256, SUMS ? 2 : 6) NAME(const T *dy, const T *x, const T *w, const T *b, const float *saved, const T *residual, T *dx, \
+    extern "C" __global__ void __launch_bounds__(256, SUMS ? 2 : MOST_BLOCKS) NAME(const T *dy, const T *x, const T *w, const T *b, const float *saved, const T *residual, T *dx, \
                                     T *again, float *partials, uint32_t n, uint32_t c, uint32_t stride, uint32_t rows, \
                                     uint32_t weights, uint32_t sums) {                                         \
         backward<LAYER, SUMS, T, V>(dy, x, w, b, saved, residual, dx, again, partials, n, c, stride, rows, weights, sums); \

@@ -2,8 +2,9 @@
 
 use candle_core::{DType, Result, Tensor, bail};
 
-use super::launch::{Grid, Image, address, empty, image, lanes, launch, multiplies_bf16, optional, rows, suffix};
+use super::launch::{Grid, Image, address, empty, image, lanes, launch, optional, rows, suffix};
 use super::pointwise::Shares;
+use super::precision::multiplies;
 
 const IMAGE: Image = image!("norm");
 const STAGED: Image = image!("norm_sums");
@@ -85,7 +86,7 @@ pub fn backward(
     let of_weights = if want.weights { 1 + usize::from(b.is_some()) } else { 0 };
     let kinds = of_weights + usize::from(want.sums);
     let norm = if b.is_some() { "layer" } else { "rms" };
-    let staged = kinds > 0 && !want.again && x.dtype() == DType::BF16 && v > 1 && c <= STAGED_WIDTH && multiplies_bf16(device)?;
+    let staged = kinds > 0 && !want.again && x.dtype() == DType::BF16 && v > 1 && c <= STAGED_WIDTH && multiplies(DType::BF16, device)?;
     let (image, kernel, a_block, shared) = if staged {
         // Two stages of two rows of three matrices.
         (&STAGED, "_staged", n.div_ceil(BLOCKS), 2 * 2 * 3 * c * 2)

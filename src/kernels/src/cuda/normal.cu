@@ -15,3 +15,4 @@
     }
 KERNEL(f32, 1, _f32)
 KERNEL(bf16, 1, _bf16)
+KERNEL(f16, 1, _f16)

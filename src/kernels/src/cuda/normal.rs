@@ -8,8 +8,8 @@ const IMAGE: Image = image!("normal");
 
 /// Draws of a normal distribution with mean 0: a function of `key` and the element's index alone.
 pub fn normal(shape: impl Into<Shape>, std: f64, key: u64, dtype: DType, device: &Device) -> Result<Tensor> {
-    if !matches!(dtype, DType::F32 | DType::BF16) {
-        bail!("normal draws are made in f32 or bf16, not {dtype:?}");
+    if !matches!(dtype, DType::F32 | DType::BF16 | DType::F16) {
+        bail!("normal draws are made in f32, bf16 or f16, not {dtype:?}");
     }
     let out = empty(shape, dtype, device)?;
     let n = out.elem_count();

@@ -97,6 +97,7 @@ impl LogLine {
 fn log(history: &History) -> Vec<LogLine> {
     let mut lines = vec![];
     let mut lowest = f64::INFINITY;
+    lines.extend(history.overflows.iter().map(|overflow| LogLine::at(overflow.step, overflow.to_string())));
     for (i, eval) in history.evals.iter().enumerate() {
         let is_lowest = eval.step > 0 && eval.loss < lowest;
         let note = match (eval.step, is_lowest, i) {

@@ -11,7 +11,7 @@ use super::*;
 use crate::config::{EMBEDDED, Workspace, parse};
 use crate::run::log::History;
 use crate::run::preflight::Level;
-use crate::run::protocol::{Ended, Eval, Event, Finish, Outcome, Sample, Saved, Started, Step};
+use crate::run::protocol::{Ended, Eval, Event, Finish, Outcome, Overflow, Sample, Saved, Started, Step};
 use crate::run::summary::State;
 use crate::run::work;
 use crate::run::worker::{Report, Request};
@@ -398,4 +398,13 @@ fn a_run_of_another_process_is_followed_while_it_grows() {
     assert!(bench.train.on_tick(&bench.shared).is_empty(), "one look at a time");
     bench.done(Done::Watched { folder: folder.into(), figures: Ok(Arc::new(Figures::of(&history(66, false, Some(Outcome::Finished))))) });
     assert!(!bench.train.wants_tick());
+}
+
+#[test]
+fn the_log_says_which_step_was_made_again() {
+    let mut history = history(3, false, None);
+    history.fold(Event::Overflow(Overflow { step: 2, loss_scale: 32768.0 }));
+    let log = Figures::of(&history).log;
+    let line = log.iter().find(|line| line.step == Some(2)).unwrap();
+    assert_eq!(line.words, "the gradient went beyond f16; the step is made again with the loss scaled by 32768");
 }
