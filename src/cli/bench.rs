@@ -82,7 +82,7 @@ struct TrainArgs {
     #[arg(long, value_enum, default_value_t = Again::Auto)]
     recompute: Again,
     /// The most that tensors may take of a GPU's memory: backward makes again, as far as it must, what does not fit.
-    #[arg(long, value_name = "GIB")]
+    #[arg(long, value_name = "GIB", value_parser = gib)]
     memory: Option<f64>,
     /// Dropout on the adapters' input.
     #[arg(long, default_value_t = 0.0, value_name = "P")]
@@ -227,6 +227,11 @@ impl Shape {
         };
         Ok((model, set_up))
     }
+}
+
+fn gib(text: &str) -> Result<f64, String> {
+    let above_zero = |gib: &f64| *gib > 0.0 && gib.is_finite();
+    text.parse().ok().filter(above_zero).ok_or_else(|| "expected a number of GiB above 0".into())
 }
 
 fn train(args: &TrainArgs) -> Result<TrainReport> {

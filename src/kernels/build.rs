@@ -1,7 +1,8 @@
 //! Compiles `src/cuda/*.cu` where the feature `cuda` is on: one fat binary a file, with machine code for the card that
 //! `CUDA_COMPUTE_CAP` names (or the one in this machine) and PTX for newer ones. Files named `*_hopper.cu` use instructions that only
 //! capability 9.0 has: they are left out for others, and `cfg(hopper)` says whether they are there. `cfg(turing)` says that the kernels are
-//! for cards before 8.0, which multiply no bf16 and have less shared memory. A build script reports by panicking.
+//! for cards before 8.0, which multiply no bf16 and have less shared memory. With `CUDA_RACECHECK` set the kernels are those that
+//! `compute-sanitizer --tool racecheck` understands. A build script reports by panicking.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,6 +16,7 @@ fn main() {
     }
     println!("cargo::rerun-if-changed=src/cuda");
     println!("cargo::rerun-if-env-changed=CUDA_COMPUTE_CAP");
+    println!("cargo::rerun-if-env-changed=CUDA_RACECHECK");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let capability = capability();
     let nvcc = nvcc();
@@ -43,7 +45,9 @@ fn compile(nvcc: &Path, capability: &str, source: &Path, out: &Path) {
         format!("-gencode=arch=compute_{capability},code=[sm_{capability},compute_{capability}]")
     };
     let status = Command::new(nvcc)
-        .args(["-fatbin", "-O3", "-std=c++17", "-Werror=all-warnings", &target, "-o"])
+        .args(["-fatbin", "-O3", "-std=c++17", "-Werror=all-warnings", &target])
+        .args(env::var_os("CUDA_RACECHECK").map(|_| "-DRACECHECK"))
+        .arg("-o")
         .args([&binary, source])
         .status()
         .unwrap_or_else(|error| panic!("cannot run {}: {error}; the feature `cuda` needs the CUDA toolkit", nvcc.display()));
