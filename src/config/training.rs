@@ -153,7 +153,7 @@ pub enum Recompute {
 /// The most of a GPU's memory that tensors may take: written `none`, or a number of GiB.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub enum MemoryLimit {
-    /// What is free is the limit.
+    /// Four fifths of what is free are the limit.
     #[default]
     None,
     Gib(f64),

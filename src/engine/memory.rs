@@ -361,15 +361,15 @@ mod tests {
         };
         let lora = "method: lora\nbase_precision: bf16\n";
         check("llama-3.1-8b", lora, [2048, 2048, 2048], 20.66);
-        check("llama-3.1-8b", lora, [8192, 8192, 2048], 38.09);
-        check("llama-3.1-8b", lora, [8192, 8192, 8192], 38.10);
+        check("llama-3.1-8b", lora, [8192, 8192, 2048], 38.22);
+        check("llama-3.1-8b", lora, [8192, 8192, 8192], 38.23);
         check("gpt2-xl", "method: full\nbase_precision: bf16\n", [4096, 4096, 1024], 27.42);
         // On an H100.
         check("llama-3.1-8b", "method: lora\nbase_precision: f16\n", [2048, 2048, 2048], 20.66);
         check("gpt2-xl", "method: full\nbase_precision: f16\n", [4096, 4096, 1024], 30.32);
     }
 
-    /// `voicetune bench train --shape llama-3.1-8b --precision bf16 --batch 1 --seq 8192 --memory 26` took 24.95 GiB.
+    /// `voicetune bench train --shape llama-3.1-8b --precision bf16 --batch 1 --seq 8192 --memory 26` took 25.08 GiB.
     #[test]
     fn a_limit_is_kept_and_used() {
         let spec = Spec::named("llama-3.1-8b").unwrap();
@@ -382,7 +382,7 @@ mod tests {
         let taken = |plan: &Plan| used + needs.activations(plan) + needs.working();
         let within = |limit: u64| needs.plan(Recompute::Auto, Some(room(used, 120 * GIB, Some(limit))));
         let plan = within(26 * GIB);
-        assert!((0.95..1.05).contains(&(taken(&plan) as f64 / GIB as f64 / 24.95)), "{plan:?}: {}", taken(&plan));
+        assert!((0.95..1.05).contains(&(taken(&plan) as f64 / GIB as f64 / 25.08)), "{plan:?}: {}", taken(&plan));
         assert!(taken(&plan) <= 26 * GIB && taken(&Plan { last: plan.last + 1, ..plan }) > 26 * GIB, "{plan:?}");
         assert_eq!((plan.of_block(31), plan.of_block(0)), (Keep::All, Keep::Attention));
         assert!(within(100 * GIB).keeps_all());

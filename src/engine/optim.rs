@@ -70,7 +70,7 @@ impl AdamW {
     /// changed, and while a GPU is still busy with the gradients: the place to read and check the loss.
     ///
     /// # Errors
-    /// If the gradients are not finite, in f16 without any factor on the loss, or `meanwhile` fails: nothing is changed then.
+    /// If the gradients are not finite (in f16 only once the factor on the loss is down to 1), or `meanwhile` fails: nothing is changed then.
     pub fn step(&mut self, model: &mut Model, learning_rate: f64, clip: f64, meanwhile: impl FnOnce() -> Result<()>) -> Result<StepReport> {
         let unscale = 1.0 / model.params.loss_scale.factor();
         #[cfg(feature = "cuda")]

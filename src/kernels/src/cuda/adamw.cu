@@ -126,8 +126,8 @@ extern "C" __global__ void refresh_values(const Parameter *parameters, const uin
     for (uint64_t i = start + threadIdx.x; i < end; i += blockDim.x) refresh(a, i, Lanes<f32, 1>::load(a.p + i));
 }
 
-// The sum of the blocks' squares, to `total`, with the factor that there is on the gradients; and to that factor the one that clips their
-// norm to `most` (0: no clipping), which is NaN where the norm is not finite: then nothing is to be changed. One block.
+// The sum of the blocks' squares times grad_scale^2, to `total`; then grad_scale times the factor that clips the norm to `most` (0: no
+// clipping), to grad_scale, which is NaN where the norm is not finite: then nothing is to be changed. One block.
 extern "C" __global__ void clip(const float *sums, uint32_t blocks, Factors *factors, double *total, double most) {
     __shared__ double shares[32];
     double sum = 0.0;

@@ -57,7 +57,7 @@ impl Beside {
         Ok(into)
     }
 
-    /// Ends a group of products, and lets the device's own stream wait for the group before the last one.
+    /// Ends a group of products, and lets the device's own stream wait for all groups but the last two.
     pub fn lap(&mut self) -> Result<()> {
         if !self.tensors.is_empty() {
             self.groups.push_back((self.beside.record_event(None).w()?, std::mem::take(&mut self.tensors)));

@@ -9,9 +9,11 @@ use super::precision::multiplies;
 const IMAGE: Image = image!("norm");
 const STAGED: Image = image!("norm_sums");
 const THREADS: usize = 256;
-/// Blocks that run at the same time. With sums over the rows a block takes as many rows as keep all blocks to these, up to twice its warps.
+/// Blocks that run at the same time. With sums over the rows a block takes as many rows as keep all blocks to these; norm.cu's up to twice
+/// its warps.
 const BLOCKS: usize = 264;
-/// The widest rows that the threads of a block of norm_sums.cu hold.
+/// Rows narrower than this are held by the threads of a block of norm_sums.cu, in the shared memory that a kernel has unasked: at this
+/// width it would be a few bytes short.
 const STAGED_WIDTH: usize = THREADS * 8;
 
 /// x (N, C), w (C), and b (C) for LayerNorm; without it RMSNorm. -> y, the first C columns of (N, C + room), of which the others are left
@@ -86,7 +88,7 @@ pub fn backward(
     let of_weights = if want.weights { 1 + usize::from(b.is_some()) } else { 0 };
     let kinds = of_weights + usize::from(want.sums);
     let norm = if b.is_some() { "layer" } else { "rms" };
-    let staged = kinds > 0 && !want.again && x.dtype() == DType::BF16 && v > 1 && c <= STAGED_WIDTH && multiplies(DType::BF16, device)?;
+    let staged = kinds > 0 && !want.again && x.dtype() == DType::BF16 && v > 1 && c < STAGED_WIDTH && multiplies(DType::BF16, device)?;
     let (image, kernel, a_block, shared) = if staged {
         // Two stages of two rows of three matrices.
         (&STAGED, "_staged", n.div_ceil(BLOCKS), 2 * 2 * 3 * c * 2)
