@@ -31,7 +31,7 @@ fn fused_ops_agree_with_their_twins() {
 pub fn all() {
     let device = device::open(Want::Auto).unwrap();
     assert!(device.is_cuda(), "these tests need a CUDA device");
-    let cases: [Named; 12] = [
+    let cases: [Named; 13] = [
         ("norms", norms),
         ("activations", activations),
         ("SwiGLU with a product", swiglu_with_products),
@@ -40,6 +40,7 @@ pub fn all() {
         ("dropout", masks),
         ("cross-entropy", losses),
         ("products", products),
+        ("wide products", wide_products),
         ("layers", layers),
         ("few rows", few),
         ("embedding", embeddings),
@@ -304,6 +305,27 @@ fn products(case: &Case) -> Result<()> {
     Ok(())
 }
 
+/// Products that are large in all directions, whose algorithm is chosen by a shape that is rounded up: forward, and both backward.
+fn wide_products(case: &Case) -> Result<()> {
+    for (input, out) in [(136, 264), (200, 1608), (1600, 1600), (6400, 1600), (4144, 1024)] {
+        for n in [129, 150, 160, 161, 582, 601] {
+            let small = 1.0 / (input as f64).sqrt();
+            let (x, w, dy) = (case.random(1, &[n, input]), (case.random(2, &[out, input]) * small)?, case.random(3, &[n, out]));
+            let (exact_x, exact_w, exact_dy) = (f32(&x), f32(&w), f32(&dy));
+            let gradient = exact_dy.t()?.contiguous()?.matmul(&exact_x)?;
+            let expected = [exact_x.matmul(&exact_w.t()?)?, exact_dy.matmul(&exact_w)?, gradient.clone(), gradient];
+            case.check(&format!("wide {n} x {input} x {out}"), &expected, case.tolerance(), || {
+                let mut beside = Beside::new(&case.device)?;
+                let beside_it = beside.new_product(&dy.t()?, &x, 1.0, x.dtype())?;
+                beside.join()?;
+                let forward = scaled_product(&x, &w.t()?, 1.0)?;
+                Ok(vec![forward, scaled_product(&dy, &w, 1.0)?, scaled_product(&dy.t()?, &x, 1.0)?, beside_it])
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Layers with bias, residual and GELU within the product.
 fn layers(case: &Case) -> Result<()> {
     for (n, input, out) in [(1, 8, 8), (7, 40, 24), (130, 64, 200), (581, 1600, 6400), (257, 4144, 1024)] {
@@ -429,11 +451,19 @@ fn optimiser(device: &Device) -> Result<()> {
         let (worst, near) = (list(&p[i]), list(&high[i]));
         assert!(worst.iter().zip(near).all(|(p, near)| (p - near).abs() <= p.abs() / 256.0), "and one of them is near it");
     }
+    let step_of =
+        |t| voicetune_kernels::adamw::Step { learning_rate: 1e-2, weight_decay: 0.1, betas: [0.9, 0.999], eps: 1e-8, t, grad_scale: 1.0 };
     for t in 1..=3 {
-        let step =
-            voicetune_kernels::adamw::Step { learning_rate: 1e-2, weight_decay: 0.1, betas: [0.9, 0.999], eps: 1e-8, t, grad_scale: 0.5 };
+        let step = voicetune_kernels::adamw::Step { grad_scale: 0.5, ..step_of(t) };
         let parameters = (0..sizes.len())
-            .map(|i| adamw::Parameter { p: adamw::Master::Whole(&p[i]), m: &m[i], v: &v[i], g: g[i].clone(), value: value(i) })
+            .map(|i| adamw::Parameter {
+                p: adamw::Master::Whole(&p[i]),
+                m: &m[i],
+                v: &v[i],
+                g: g[i].clone(),
+                squares: None,
+                value: value(i),
+            })
             .collect();
         let batch = adamw::Batch::new(parameters, device)?;
         let exact: f64 = gradients.iter().flatten().map(|&g| f64::from(g).powi(2)).sum();
@@ -449,6 +479,7 @@ fn optimiser(device: &Device) -> Result<()> {
             m: &m_2[i],
             v: &v_2[i],
             g: g[i].clone(),
+            squares: None,
             value: Some(adamw::Value { tensor: &high[i], scale: 1.0 }),
         });
         let batch = adamw::Batch::new(halves.collect(), device)?;
@@ -457,14 +488,28 @@ fn optimiser(device: &Device) -> Result<()> {
             voicetune_kernels::adamw::update(&mut expected_p[i], &mut expected_m[i], &mut expected_v[i], &gradients[i], &step);
         }
     }
+    // Squares that were added up right behind their gradient are those that are added up later.
+    let mut beside = Beside::new(device)?;
+    for (rows, columns, depth) in [(3, 8, 5), (130, 136, 200), (520, 264, 136)] {
+        let operand = |seed: u64, shape: (usize, usize)| make(seed, shape.0 * shape.1)?.reshape(shape)?.to_dtype(DType::BF16);
+        let (a, b) = (operand(5, (rows, depth))?, operand(6, (depth, columns))?);
+        let (gradient, squares) = beside.new_gradient(&a, &b)?;
+        beside.join()?;
+        let [p, m, v] = [(); 3].map(|()| Tensor::zeros((rows, columns), DType::F32, device));
+        let (p, m, v) = (p?, m?, v?);
+        let norm = |squares| -> Result<f64> {
+            let parameter = adamw::Parameter { p: adamw::Master::Whole(&p), m: &m, v: &v, g: gradient.clone(), squares, value: None };
+            adamw::Batch::new(vec![parameter], device)?.clip(&step_of(1), 0.0)?.norm()
+        };
+        let exact = list(&gradient.to_dtype(DType::F32)?).iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
+        assert_eq!(norm(Some(&squares))?, norm(None)?);
+        assert!((norm(None)? / exact - 1.0).abs() < 1e-6);
+    }
     // A norm that is not finite changes nothing.
     let (before, broken) = (list(&p[2]), (&g[2] / 0.0)?);
-    let parameter = adamw::Parameter { p: adamw::Master::Whole(&p[2]), m: &m[2], v: &v[2], g: broken, value: value(2) };
+    let parameter = adamw::Parameter { p: adamw::Master::Whole(&p[2]), m: &m[2], v: &v[2], g: broken, squares: None, value: value(2) };
     let batch = adamw::Batch::new(vec![parameter], device)?;
-    let clipped = batch.clip(
-        &voicetune_kernels::adamw::Step { learning_rate: 1.0, weight_decay: 0.1, betas: [0.9, 0.999], eps: 1e-8, t: 4, grad_scale: 1.0 },
-        1.0,
-    )?;
+    let clipped = batch.clip(&step_of(4), 1.0)?;
     batch.update(&clipped)?;
     assert!(!clipped.norm()?.is_finite() && list(&p[2]) == before);
     let doubled: Vec<f32> = list(&p[3]).iter().map(|x| 2.0 * x).collect();

@@ -7,7 +7,7 @@ use candle_core::{Result, Tensor};
 #[cfg(feature = "cuda")]
 use voicetune_kernels::cuda;
 
-use super::ops::product::{add_product, first_product, scaled_product};
+use super::ops::product::{add_product, first_product};
 
 /// Products that may still be under way: until [`Beside::join`] they must not be read, nor their operands be written.
 #[derive(Debug, Default)]
@@ -17,24 +17,34 @@ pub struct Beside {
 }
 
 impl Beside {
-    /// `scale * a b` for a (M, K), b (K, N), added to `sum` (M, N) if there is one; else in f32, or in the operands' type if `rounded`.
-    pub fn product(&mut self, sum: Option<Tensor>, a: &Tensor, b: &Tensor, scale: f64, rounded: bool) -> Result<Tensor> {
+    /// `scale * a b` for a (M, K), b (K, N), in f32, added to `sum` (M, N) if there is one.
+    pub fn product(&mut self, sum: Option<Tensor>, a: &Tensor, b: &Tensor, scale: f64) -> Result<Tensor> {
         #[cfg(feature = "cuda")]
         if cuda::applies(a) {
-            let stream = match &mut self.stream {
-                Some(stream) => stream,
-                none => none.insert(cuda::beside::Beside::new(a.device())?),
-            };
+            let stream = self.stream(a)?;
             return match sum {
                 Some(sum) => stream.product(&sum, a, b, scale as f32, 1.0).map(|()| sum),
-                None => stream.new_product(a, b, scale as f32, if rounded { a.dtype() } else { DType::F32 }),
+                None => stream.new_product(a, b, scale as f32, DType::F32),
             };
         }
         match sum {
             Some(sum) => add_product(sum, a, b, scale),
-            None if rounded => scaled_product(a, b, scale),
             None => first_product(a, b, scale),
         }
+    }
+
+    /// `a b` on a GPU, rounded once to the operands' type, and the sums of its squares: see [`cuda::beside::Beside::new_gradient`].
+    #[cfg(feature = "cuda")]
+    pub fn rounded(&mut self, a: &Tensor, b: &Tensor) -> Result<(Tensor, Tensor)> {
+        self.stream(a)?.new_gradient(a, b)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn stream(&mut self, operand: &Tensor) -> Result<&mut cuda::beside::Beside> {
+        Ok(match &mut self.stream {
+            Some(stream) => stream,
+            none => none.insert(cuda::beside::Beside::new(operand.device())?),
+        })
     }
 
     /// To be called now and then: what older products read is given back.

@@ -145,7 +145,7 @@ impl AdamW {
             };
             let apart = param.folded.is_some() || param.value.dtype() != DType::F32;
             let value = apart.then(|| cuda::adamw::Value { tensor: &param.value, scale: param.folded.unwrap_or(1.0) });
-            parameters.push(cuda::adamw::Parameter { p, m, v, g, value });
+            parameters.push(cuda::adamw::Parameter { p, m, v, g, squares: param.squares(), value });
         }
         if parameters.is_empty() { Ok(None) } else { Ok(Some(cuda::adamw::Batch::new(parameters, &model.params.device)?)) }
     }
@@ -202,7 +202,10 @@ impl AdamW {
             steps.first().copied().and_then(|n| u64::try_from(n).ok()).with_context(|| format!("{}: no step count", file.display()))?;
         let scale = &mut model.params.loss_scale;
         if scale.is_dynamic() {
-            let saved = store.load(LOSS_SCALE, &Device::Cpu)?.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
+            let saved = store.load(LOSS_SCALE, &Device::Cpu).with_context(|| {
+                format!("{} keeps no factor on the loss, so this run in f16 cannot go on as it was; start it anew", file.display())
+            })?;
+            let saved = saved.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
             ensure!(scale.restore(&saved), "{}: `{LOSS_SCALE}` holds {saved:?}, which is no factor on a loss", file.display());
         }
         Ok(())

@@ -30,6 +30,9 @@ pub struct Param {
     /// Of this optimiser step so far, times [`Params::loss_scale`], in f32 or bf16 (see [`Params::rounds_gradients`]); with the rows of
     /// `padded`.
     grad: Option<Tensor>,
+    /// Sums of the squares of `grad`, where they were made with it.
+    #[cfg(feature = "cuda")]
+    squares: Option<Tensor>,
 }
 
 /// What is trained, in f32.
@@ -45,10 +48,30 @@ pub enum Master {
 const ROWS: usize = 8;
 
 impl Param {
+    fn new(slot: Slot, value: Tensor, master: Option<Master>) -> Self {
+        #[cfg(feature = "cuda")]
+        return Param { slot, value, folded: None, padded: None, master, grad: None, squares: None };
+        #[cfg(not(feature = "cuda"))]
+        Param { slot, value, folded: None, padded: None, master, grad: None }
+    }
+
     /// The gradient of this optimiser step so far, times [`Params::loss_scale`], in f32 or bf16.
     pub fn gradient(&self) -> Option<Result<Tensor>> {
         let grad = self.grad.as_ref()?;
         Some(if self.padded.is_some() { grad.narrow(0, 0, self.value.dims()[0]).map_err(Into::into) } else { Ok(grad.clone()) })
+    }
+
+    /// Sums of the gradient's squares, where they are there already.
+    #[cfg(feature = "cuda")]
+    pub fn squares(&self) -> Option<&Tensor> {
+        self.squares.as_ref()
+    }
+
+    /// The gradient so far, to be put back changed.
+    fn take_grad(&mut self) -> Option<Tensor> {
+        #[cfg(feature = "cuda")]
+        self.squares.take();
+        self.grad.take()
     }
 
     /// What is trained, else the value; in f32 or the type of the value.
@@ -114,7 +137,7 @@ impl Params {
     /// Adds a frozen parameter with this value.
     pub fn push(&mut self, slot: Slot, value: &Tensor) -> Result<ParamId> {
         let value = value.to_device(&self.device)?.to_dtype(self.dtype)?;
-        let mut param = Param { slot, value: value.clone(), folded: None, padded: None, master: None, grad: None };
+        let mut param = Param::new(slot, value.clone(), None);
         param.hold(value)?;
         self.list.push(param);
         Ok(ParamId(self.list.len() - 1))
@@ -124,7 +147,7 @@ impl Params {
     pub fn push_trained(&mut self, slot: Slot, master: &Tensor) -> Result<ParamId> {
         let master = master.to_device(&self.device)?.to_dtype(DType::F32)?;
         let value = master.to_dtype(self.dtype)?;
-        self.list.push(Param { slot, value, folded: None, padded: None, master: Some(Master::Whole(master)), grad: None });
+        self.list.push(Param::new(slot, value, Some(Master::Whole(master))));
         Ok(ParamId(self.list.len() - 1))
     }
 
@@ -243,7 +266,7 @@ impl Params {
             self.unsummed.add_up()?; // the gradient may be among them
         }
         let param = &mut self.list[id.0];
-        param.grad = Some(match param.grad.take() {
+        param.grad = Some(match param.take_grad() {
             None => gradient,
             Some(sum) => super::ops::add::add(sum, &gradient)?,
         });
@@ -253,23 +276,29 @@ impl Params {
     /// Adds `scale * a b` to a parameter's gradient, beside what is launched next: see [`Beside`].
     pub fn add_grad_product(&mut self, id: ParamId, a: &Tensor, b: &Tensor, scale: f64) -> Result<()> {
         let param = &mut self.list[id.0];
-        param.grad = Some(self.beside.product(param.grad.take(), a, b, scale, false)?);
+        param.grad = Some(self.beside.product(param.take_grad(), a, b, scale)?);
         Ok(())
     }
 
     /// Takes the only product `a b` that this optimiser step adds to a parameter's gradient, if [`Params::rounds_gradients`]; else adds
     /// it.
     pub fn add_only_product(&mut self, id: ParamId, a: &Tensor, b: &Tensor) -> Result<()> {
-        let param = &mut self.list[id.0];
-        let rounded = self.rounds_gradients && self.dtype == DType::BF16 && self.device.is_cuda();
-        param.grad = Some(self.beside.product(param.grad.take(), a, b, 1.0, rounded)?);
-        Ok(())
+        #[cfg(feature = "cuda")]
+        if self.rounds_gradients && self.dtype == DType::BF16 && self.device.is_cuda() && self.list[id.0].grad.is_none() {
+            let param = &mut self.list[id.0];
+            let (gradient, squares) = self.beside.rounded(a, b)?;
+            // Those of rows of zeros are none of the optimiser's.
+            param.squares = param.padded.is_none().then_some(squares);
+            param.grad = Some(gradient);
+            return Ok(());
+        }
+        self.add_grad_product(id, a, b, 1.0)
     }
 
     /// The gradient so far, or zeros, for the caller to add to and give back with [`Params::put_grad`].
     pub fn take_grad(&mut self, id: ParamId) -> Result<Tensor> {
         let param = &mut self.list[id.0];
-        match param.grad.take() {
+        match param.take_grad() {
             Some(sum) => Ok(sum),
             None => Ok(Tensor::zeros(param.value.shape(), DType::F32, &self.device)?),
         }
@@ -281,7 +310,7 @@ impl Params {
 
     /// Forgets all gradients.
     pub fn clear_grads(&mut self) {
-        self.list.iter_mut().for_each(|param| param.grad = None);
+        self.list.iter_mut().for_each(|param| drop(param.take_grad()));
     }
 
     /// How many numbers are trained.

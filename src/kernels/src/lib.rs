@@ -16,6 +16,8 @@ pub mod gemv;
 pub mod layer_norm;
 pub mod pointwise;
 pub mod rms_norm;
+#[cfg(any(test, feature = "cuda"))]
+mod roofline;
 pub mod rope;
 pub mod swiglu;
 

@@ -5,6 +5,7 @@ struct Parameter {
     float *p; // the master; or, with `halves`, the low 16 bits of each of its elements
     float *m, *v;
     const void *g; // f32 or bf16
+    const float *squares; // of each share of g the sum of its squares, where that is there already
     void *value; // what is computed with, where that is not p: p * scale, in bf16, f16 or f32, `width` in a row, rows `stride` apart
     uint64_t n;
     uint32_t width, stride;
@@ -25,10 +26,10 @@ __device__ __forceinline__ void split(float master, uint16_t &value, uint16_t &l
     low = bits;
 }
 
-// V neighbouring gradients.
-template <int V> __device__ __forceinline__ Lanes<f32, V> gradient(const Parameter &a, uint64_t i) {
-    if (a.grad_bytes == 4) return Lanes<f32, V>::load(static_cast<const float *>(a.g) + i);
-    auto g = Lanes<bf16, V>::load(static_cast<const bf16 *>(a.g) + i);
+// V neighbouring gradients, of so many bytes each.
+template <int V> __device__ __forceinline__ Lanes<f32, V> gradient(const void *from, uint8_t bytes, uint64_t i) {
+    if (bytes == 4) return Lanes<f32, V>::load(static_cast<const float *>(from) + i);
+    auto g = Lanes<bf16, V>::load(static_cast<const bf16 *>(from) + i);
     Lanes<f32, V> out;
 #pragma unroll
     for (int k = 0; k < V; k++) out.v[k] = g.v[k];
@@ -41,11 +42,15 @@ struct Factors {
     float decay, b1, c1, b2, c2, size, root, eps, grad_scale;
 };
 
-// A block's share: which parameter, and which chunk of it.
-#define CHUNK 65536
-#define SHARE                                                             \
-    Parameter a = parameters[shares[blockIdx.x].x];                       \
-    uint64_t start = uint64_t(shares[blockIdx.x].y) * CHUNK, end = min(a.n, start + CHUNK);
+// Shares are of one parameter and CHUNK elements. A block takes a whole one, or with PIECES one piece of it: blocks that run at the same
+// time then work on memory that lies close together, which the card reads and writes faster.
+#define CHUNK 16384
+#define PIECES 8
+#define SHARE(pieces)                                                                                              \
+    const uint2 share = shares[blockIdx.x / (pieces)];                                                             \
+    const Parameter a = parameters[share.x];                                                                       \
+    const uint64_t start = uint64_t(share.y) * CHUNK + blockIdx.x % (pieces) * (CHUNK / (pieces));                 \
+    const uint64_t end = min(a.n, start + CHUNK / (pieces));
 
 __device__ __forceinline__ void update(float &p, float &m, float &v, float g, const Factors &f) {
     g *= f.grad_scale;
@@ -79,7 +84,7 @@ template <int V> __device__ __forceinline__ void update_halves(const Parameter &
     struct alignas(2 * V) Halves { uint16_t v[V]; };
     Halves *value = reinterpret_cast<Halves *>(static_cast<uint16_t *>(a.value) + i), *low = reinterpret_cast<Halves *>(reinterpret_cast<uint16_t *>(a.p) + i);
     Halves high = *value, rest = *low;
-    auto m = Lanes<f32, V>::load(a.m + i), v = Lanes<f32, V>::load(a.v + i), g = gradient<V>(a, i);
+    auto m = Lanes<f32, V>::load(a.m + i), v = Lanes<f32, V>::load(a.v + i), g = gradient<V>(a.g, a.grad_bytes, i);
 #pragma unroll
     for (int k = 0; k < V; k++) {
         float p = join(high.v[k], rest.v[k]);
@@ -93,20 +98,19 @@ template <int V> __device__ __forceinline__ void update_halves(const Parameter &
 }
 
 extern "C" __global__ void adamw(const Parameter *parameters, const uint2 *shares, const Factors *factors) {
-    SHARE
+    SHARE(PIECES)
     Factors f = *factors;
-    if (isnan(f.grad_scale)) return; // see `clip`
+    if (start >= end || isnan(f.grad_scale)) return; // see `clip`
     if (a.halves) {
-        uint64_t whole = start + (end - start) / 4 * 4;
-#pragma unroll 2
-        for (uint64_t i = start + threadIdx.x * 4; i < whole; i += blockDim.x * 4) update_halves<4>(a, i, f);
+        uint64_t whole = start + (end - start) / 8 * 8;
+        for (uint64_t i = start + threadIdx.x * 8; i < whole; i += blockDim.x * 8) update_halves<8>(a, i, f);
         for (uint64_t i = whole + threadIdx.x; i < end; i += blockDim.x) update_halves<1>(a, i, f);
         return;
     }
     uint64_t whole = a.width % 4 == 0 && a.stride % 4 == 0 ? start + (end - start) / 4 * 4 : start;
     for (uint64_t i = start + threadIdx.x * 4; i < whole; i += blockDim.x * 4) {
         auto p = Lanes<f32, 4>::load(a.p + i), m = Lanes<f32, 4>::load(a.m + i), v = Lanes<f32, 4>::load(a.v + i);
-        auto g = gradient<4>(a, i);
+        auto g = gradient<4>(a.g, a.grad_bytes, i);
 #pragma unroll
         for (int k = 0; k < 4; k++) update(p.v[k], m.v[k], v.v[k], g.v[k], f);
         p.store(a.p + i);
@@ -115,14 +119,14 @@ extern "C" __global__ void adamw(const Parameter *parameters, const uint2 *share
         refresh(a, i, p);
     }
     for (uint64_t i = whole + threadIdx.x; i < end; i += blockDim.x) {
-        update(a.p[i], a.m[i], a.v[i], gradient<1>(a, i).v[0], f);
+        update(a.p[i], a.m[i], a.v[i], gradient<1>(a.g, a.grad_bytes, i).v[0], f);
         refresh(a, i, Lanes<f32, 1>::load(a.p + i));
     }
 }
 
 // The values alone, from the masters: after these were read from a file.
 extern "C" __global__ void refresh_values(const Parameter *parameters, const uint2 *shares) {
-    SHARE
+    SHARE(1)
     for (uint64_t i = start + threadIdx.x; i < end; i += blockDim.x) refresh(a, i, Lanes<f32, 1>::load(a.p + i));
 }
 
@@ -154,20 +158,32 @@ extern "C" __global__ void join_halves(float *master, const uint16_t *value, con
     for (size_t i = FIRST; i < n; i += STRIDE) master[i] = join(value[i], low[i]);
 }
 
-extern "C" __global__ void squares(const Parameter *parameters, const uint2 *shares, float *sums) {
-    SHARE
+// The sum of squares of the gradients start .. end, for every thread of the block.
+__device__ __forceinline__ float sum_of_squares(const void *g, uint8_t bytes, uint64_t start, uint64_t end) {
     float sum = 0.0f;
     uint64_t whole = start + (end - start) / 4 * 4;
 #pragma unroll 4
     for (uint64_t i = start + threadIdx.x * 4; i < whole; i += blockDim.x * 4) {
-        auto g = gradient<4>(a, i);
+        auto v = gradient<4>(g, bytes, i);
 #pragma unroll
-        for (int k = 0; k < 4; k++) sum += g.v[k] * g.v[k];
+        for (int k = 0; k < 4; k++) sum += v.v[k] * v.v[k];
     }
     for (uint64_t i = whole + threadIdx.x; i < end; i += blockDim.x) {
-        float g = gradient<1>(a, i).v[0];
-        sum += g * g;
+        float v = gradient<1>(g, bytes, i).v[0];
+        sum += v * v;
     }
-    sum = block_sum(sum);
+    return block_sum(sum);
+}
+
+extern "C" __global__ void squares(const Parameter *parameters, const uint2 *shares, float *sums) {
+    SHARE(1)
+    const float sum = a.squares ? a.squares[share.y] : sum_of_squares(a.g, a.grad_bytes, start, end);
+    if (threadIdx.x == 0) sums[blockIdx.x] = sum;
+}
+
+// The same for the shares of one gradient of n elements, a block each.
+extern "C" __global__ void squares_of(const void *g, uint32_t bytes, uint64_t n, float *sums) {
+    const uint64_t start = uint64_t(blockIdx.x) * CHUNK;
+    const float sum = sum_of_squares(g, bytes, start, min(n, start + CHUNK));
     if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }

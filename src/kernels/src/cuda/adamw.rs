@@ -1,15 +1,19 @@
 //! AdamW over all parameters in one launch, in place, and the norm of all gradients. The formula is [`crate::adamw`]'s.
 
+use candle_core::cuda::cudarc::driver::CudaStream;
 use candle_core::{DType, Device, Result, Tensor, bail};
 
-use super::launch::{Grid, Image, Lists, address, empty, image, launch, rows};
+use super::launch::{Arg, Grid, Image, Lists, address, empty, image, launch, launch_on, rows};
 use super::letter::Letter;
 use crate::adamw::Step;
 
 const IMAGE: Image = image!("adamw");
 const THREADS: usize = 256;
-/// Elements of one block's share: `CHUNK` in adamw.cu.
-const CHUNK: usize = 65536;
+/// Elements of a share, and the blocks that take it together to update: `CHUNK` and `PIECES` in adamw.cu.
+const CHUNK: usize = 16384;
+const PIECES: usize = 8;
+/// Bytes at whose multiples masters, moments and gradients start.
+const ALIGNMENT: u64 = 32;
 
 /// What is trained.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +32,8 @@ pub struct Parameter<'a> {
     pub m: &'a Tensor,
     pub v: &'a Tensor,
     pub g: Tensor,
+    /// What [`Beside::new_gradient`](super::beside::Beside::new_gradient) says of g besides.
+    pub squares: Option<&'a Tensor>,
     /// `None` where the master itself is computed with.
     pub value: Option<Value<'a>>,
 }
@@ -100,7 +106,7 @@ fn check_halves(master: &Tensor, value: &Tensor, low: &Tensor) -> Result<usize> 
 pub fn refresh(master: &Tensor, value: Value) -> Result<()> {
     let (n, device) = (master.elem_count(), master.device());
     let [at, place, scale] = value.words(n)?;
-    let table = [address(master)?.bits(), 0, 0, 0, at, n as u64, place, scale].map(|word| word as i64);
+    let table = [address(master)?.bits(), 0, 0, 0, 0, at, n as u64, place, scale].map(|word| word as i64);
     let (table, shares) = (Tensor::new(&table, device)?, shares(&[n], device)?);
     let blocks = shares.dim(0)?;
     // SAFETY: one parameter, whose master and value have n elements.
@@ -110,7 +116,7 @@ pub fn refresh(master: &Tensor, value: Value) -> Result<()> {
 /// What was made of the lengths of a list of parameters: every step asks for the same ones.
 static SHARES: Lists<Vec<usize>> = Lists::new();
 
-/// Which parameter each block takes, and which chunk of it: (blocks, 2).
+/// Shares: which parameter, and which chunk of it: (shares, 2).
 fn shares(lengths: &[usize], device: &Device) -> Result<Tensor> {
     SHARES.get(lengths.to_vec(), device, |lengths| {
         let of = |(i, n): (usize, &usize)| (0..n.div_ceil(CHUNK)).flat_map(move |chunk| [i as u32, chunk as u32]);
@@ -118,6 +124,19 @@ fn shares(lengths: &[usize], device: &Device) -> Result<Tensor> {
         let blocks = shares.len() / 2;
         Tensor::from_vec(shares, (blocks, 2), device)
     })
+}
+
+/// Where the sums of the squares of a gradient of n elements will be, share by share.
+pub(super) fn room_for_squares(n: usize, device: &Device) -> Result<Tensor> {
+    empty(n.div_ceil(CHUNK), DType::F32, device)
+}
+
+/// Adds up the squares of a gradient, in f32 or bf16, on a stream.
+pub(super) fn squares(gradient: &Tensor, sums: &Tensor, stream: &CudaStream) -> Result<()> {
+    let (n, bytes) = (gradient.elem_count(), gradient.dtype().size_in_bytes());
+    let args = [address(gradient)?, bytes.into(), n.into(), address(sums)?];
+    // SAFETY: a sum for each share of n elements.
+    unsafe { launch_on(stream, gradient.device(), &IMAGE, "squares_of", Grid::rows(sums.elem_count(), THREADS), &args) }
 }
 
 /// Parameters ready for the kernels: their addresses and the blocks' shares, on the device.
@@ -147,19 +166,22 @@ impl<'a> Batch<'a> {
             if !master || !is(a.m, DType::F32) || !is(a.v, DType::F32) || !(is(&a.g, DType::F32) || is(&a.g, DType::BF16)) {
                 bail!("a parameter of {:?} has a master, moment or gradient that does not fit", a.m.shape());
             }
+            let squares = a.squares.filter(|squares| squares.dtype() == DType::F32 && squares.elem_count() == n.div_ceil(CHUNK));
+            if a.squares.is_some() && squares.is_none() {
+                bail!("sums of squares {:?} do not fit a gradient of {n} elements", a.squares.map(Tensor::shape));
+            }
             let (Master::Whole(p) | Master::Low(p)) = a.p;
             let places = [address(p)?, address(a.m)?, address(a.v)?, address(&a.g)?];
-            if places.iter().any(|place| place.bits() % 16 != 0) {
-                bail!("a parameter of {:?} does not start at a 16-byte boundary", a.m.shape());
-            }
             let halves = matches!(a.p, Master::Low(_));
-            if let Some(value) = a.value.filter(|_| halves) {
-                address(value.tensor)?; // contiguous
+            let value_in_halves = a.value.filter(|_| halves).map(|value| address(value.tensor)).transpose()?;
+            if places.into_iter().chain(value_in_halves).any(|place| place.bits() % ALIGNMENT != 0) {
+                bail!("a parameter of {:?} does not start at a {ALIGNMENT}-byte boundary", a.m.shape());
             }
             let [value, place, scale] = a.value.map_or(Ok([0, 4 | 4 << 32, 0]), |value| value.words(n))?;
+            let squares = squares.map_or(Ok(0), |squares| address(squares).map(Arg::bits))?;
             table.extend(places.map(|place| place.bits() as i64));
             let last = scale | gradient_and_halves(a.g.dtype(), halves);
-            table.extend([value, n as u64, place, last].map(|word| word as i64));
+            table.extend([squares, value, n as u64, place, last].map(|word| word as i64));
         }
         let lengths: Vec<usize> = parameters.iter().map(|a| a.m.elem_count()).collect();
         let (table, shares) = (Tensor::new(table, device)?, shares(&lengths, device)?);
@@ -187,7 +209,7 @@ impl<'a> Batch<'a> {
     pub fn update(&self, clipped: &Clipped) -> Result<()> {
         let args = [address(&self.table)?, address(&self.shares)?, address(&clipped.factors)?];
         // SAFETY: `new` made the table and the shares; the caller's parameters are its own.
-        unsafe { launch(&self.device, &IMAGE, "adamw", Grid::rows(self.blocks, THREADS), &args) }
+        unsafe { launch(&self.device, &IMAGE, "adamw", Grid::rows(self.blocks * PIECES, THREADS), &args) }
     }
 }
 

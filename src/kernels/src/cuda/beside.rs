@@ -9,7 +9,9 @@ use candle_core::cuda::cudarc::cublas::CudaBlas;
 use candle_core::cuda::cudarc::driver::{CudaEvent, CudaStream};
 use candle_core::{DType, Device, Result, Tensor, bail};
 
+use super::adamw;
 use super::launch::empty;
+use super::matmul::Lane;
 use super::product;
 
 /// Groups that may still be under way when the next one begins: their operands stay in memory for so long.
@@ -18,7 +20,7 @@ const GROUPS: usize = 2;
 /// Products beside the device's own stream.
 pub struct Beside {
     own: Arc<CudaStream>,
-    beside: Arc<CudaStream>,
+    beside: Lane,
     blas: CudaBlas,
     /// What the products since the last group work on.
     tensors: Vec<Tensor>,
@@ -36,18 +38,18 @@ impl Beside {
     pub fn new(device: &Device) -> Result<Self> {
         let Device::Cuda(cuda) = device else { bail!("expected a CUDA device") };
         let own = cuda.cuda_stream();
-        let beside = own.context().new_stream().w()?;
-        let blas = CudaBlas::new(beside.clone()).w()?;
+        let beside = Lane::new(own.context().new_stream().w()?, device)?;
+        let blas = CudaBlas::new(beside.stream.clone()).w()?;
         Ok(Beside { own, beside, blas, tensors: vec![], groups: VecDeque::new() })
     }
 
     /// `into = beta into + scale a b` as [`product::product`] has it, behind all that was launched so far. Until [`Beside::join`] `into`
     /// must not be read, nor the operands be written.
     pub fn product(&mut self, into: &Tensor, a: &Tensor, b: &Tensor, scale: f32, beta: f32) -> Result<()> {
-        self.beside.join(&self.own).w()?;
+        self.beside.stream.join(&self.own).w()?;
         // Kept even if the launch fails: something may have been launched.
         self.tensors.extend([into, a, b].map(Tensor::clone));
-        product::by(&self.blas, into, 0, a, b, scale, beta)
+        product::on(&self.beside, &self.blas, into, a, b, scale, beta)
     }
 
     /// `scale a b` (M, N), in f32 or the operands' type, as [`product::new_product`] has it.
@@ -57,10 +59,21 @@ impl Beside {
         Ok(into)
     }
 
+    /// `a b` (M, N) in the operands' type, and for the norm of all gradients the sums of its squares, share by share of
+    /// [`super::adamw`]: they are made while the L2 cache holds what they are made of.
+    pub fn new_gradient(&mut self, a: &Tensor, b: &Tensor) -> Result<(Tensor, Tensor)> {
+        let gradient = empty((a.dim(0)?, b.dim(1)?), a.dtype(), a.device())?;
+        let squares = adamw::room_for_squares(gradient.elem_count(), a.device())?;
+        self.tensors.push(squares.clone());
+        self.product(&gradient, a, b, 1.0, 0.0)?;
+        adamw::squares(&gradient, &squares, &self.beside.stream)?;
+        Ok((gradient, squares))
+    }
+
     /// Ends a group of products, and lets the device's own stream wait for all groups but the last two.
     pub fn lap(&mut self) -> Result<()> {
         if !self.tensors.is_empty() {
-            self.groups.push_back((self.beside.record_event(None).w()?, std::mem::take(&mut self.tensors)));
+            self.groups.push_back((self.beside.stream.record_event(None).w()?, std::mem::take(&mut self.tensors)));
         }
         self.wait(GROUPS)
     }
@@ -86,7 +99,7 @@ impl Drop for Beside {
     fn drop(&mut self) {
         // The operands' memory may be given out again from here on.
         if self.join().is_err() {
-            self.own.context().record_err(self.beside.synchronize());
+            self.own.context().record_err(self.beside.stream.synchronize());
         }
     }
 }

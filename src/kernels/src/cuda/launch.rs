@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use candle_core::cuda::cudarc::driver::{CudaFunction, CudaModule, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg, sys};
+use candle_core::cuda::cudarc::driver::{CudaFunction, CudaModule, CudaStream, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg, sys};
 use candle_core::cuda::cudarc::nvrtc::Ptx;
 use candle_core::cuda::{CudaDevice, CudaStorageSlice, DeviceId, WrapErr};
 use candle_core::{DType, Device, Result, Shape, Storage, Tensor, bail};
@@ -213,6 +213,16 @@ pub(super) unsafe fn launch(device: &Device, image: &Image, name: &str, grid: Gr
     unsafe { launch_with_values::<Words>(device, image, name, grid, &[], args) }
 }
 
+/// Launches on another stream of the device.
+///
+/// # Safety
+/// As for [`launch`].
+pub(super) unsafe fn launch_on(stream: &CudaStream, device: &Device, image: &Image, name: &str, grid: Grid, args: &[Arg]) -> Result<()> {
+    let Device::Cuda(device) = device else { bail!("expected a CUDA device") };
+    // SAFETY: promised by the caller.
+    unsafe { launch_by_values::<Words>(stream, device, image, name, grid, &[], args) }
+}
+
 /// Four words that a kernel takes by value, as one structure.
 pub(super) struct Words {
     /// Read by the kernel alone.
@@ -276,8 +286,22 @@ pub(super) unsafe fn launch_with_values<V: DeviceRepr>(
     args: &[Arg],
 ) -> Result<()> {
     let Device::Cuda(device) = device else { bail!("expected a CUDA device") };
+    // SAFETY: promised by the caller.
+    unsafe { launch_by_values(&device.cuda_stream(), device, image, name, grid, values, args) }
+}
+
+/// # Safety
+/// As for [`launch`].
+unsafe fn launch_by_values<V: DeviceRepr>(
+    stream: &CudaStream,
+    device: &CudaDevice,
+    image: &Image,
+    name: &str,
+    grid: Grid,
+    values: &[V],
+    args: &[Arg],
+) -> Result<()> {
     let function = function(device, image, name, grid.shared)?;
-    let stream = device.cuda_stream();
     let mut builder = stream.launch_builder(&function);
     for value in values {
         builder.arg(value);

@@ -1,4 +1,4 @@
-// RMSNorm and LayerNorm: a block of 256 threads a row, statistics in f32.
+// RMSNorm and LayerNorm, statistics in f32: a block of 256 threads a row, or a warp.
 #include "common.cuh"
 
 #define EACH_LANE(V) _Pragma("unroll") for (int k = 0; k < V; k++)
@@ -50,6 +50,40 @@ EACH_TYPE(RMS)
         }                                                                                                      \
     }
 EACH_TYPE(LAYER)
+
+// The same for rows of at most HELD pieces of V a lane: a warp a row, which it reads once and adds up without a barrier.
+#define HELD 8
+#define LAYER_HELD(T, V, SUFFIX)                                                                               \
+    extern "C" __global__ void __launch_bounds__(128) layer_norm_held##SUFFIX(                                 \
+        const T *x, const T *w, const T *b, T *y, float *saved, uint32_t c, uint32_t stride, float eps, uint32_t n) { \
+        const uint32_t row = blockIdx.x * 4 + threadIdx.x / 32, lane = threadIdx.x % 32;                       \
+        if (row >= n) return;                                                                                  \
+        Lanes<T, V> a[HELD];                                                                                   \
+        float total = 0.0f, squares = 0.0f;                                                                    \
+        _Pragma("unroll") for (int j = 0; j < HELD; j++) {                                                     \
+            const uint32_t i = (j * 32 + lane) * V;                                                            \
+            if (i >= c) break;                                                                                 \
+            a[j] = Lanes<T, V>::load(x + size_t(row) * c + i);                                                 \
+            EACH_LANE(V) total += a[j].v[k];                                                                   \
+        }                                                                                                      \
+        const float mean = warp_sum(total) / c;                                                                \
+        _Pragma("unroll") for (int j = 0; j < HELD; j++) {                                                     \
+            if ((j * 32 + lane) * V >= c) break;                                                               \
+            EACH_LANE(V) squares += (a[j].v[k] - mean) * (a[j].v[k] - mean);                                   \
+        }                                                                                                      \
+        const float r = 1.0f / sqrtf(warp_sum(squares) / c + eps);                                             \
+        if (lane == 0) saved[2 * row] = mean, saved[2 * row + 1] = r;                                          \
+        _Pragma("unroll") for (int j = 0; j < HELD; j++) {                                                     \
+            const uint32_t i = (j * 32 + lane) * V;                                                            \
+            if (i >= c) break;                                                                                 \
+            auto f = Lanes<T, V>::load(w + i), g = Lanes<T, V>::load(b + i);                                   \
+            EACH_LANE(V) f.v[k] = (a[j].v[k] - mean) * r * f.v[k] + g.v[k];                                    \
+            f.store(y + size_t(row) * stride + i);                                                             \
+        }                                                                                                      \
+    }
+LAYER_HELD(f32, 4, _f32_wide)
+LAYER_HELD(bf16, 8, _bf16_wide)
+LAYER_HELD(f16, 8, _f16_wide)
 
 // Backward of `rows` neighbouring rows, a power of two up to twice the 8 warps of a block. First the warps share them out for the sums along
 // them; then each thread takes columns of its own through all of them. `partials` (blocks, kinds, C) takes the sums over these rows of

@@ -9,6 +9,9 @@ use super::precision::multiplies;
 const IMAGE: Image = image!("norm");
 const STAGED: Image = image!("norm_sums");
 const THREADS: usize = 256;
+/// Pieces of 16 bytes of a row that each lane of a warp holds at most, and the threads of its block: as norm.cu has them.
+const HELD: usize = 8;
+const HELD_THREADS: usize = 128;
 /// Blocks that run at the same time. With sums over the rows a block takes as many rows as keep all blocks to these; norm.cu's up to twice
 /// its warps.
 const BLOCKS: usize = 264;
@@ -30,9 +33,16 @@ pub fn forward(x: &Tensor, w: &Tensor, b: Option<&Tensor>, eps: f64, room: usize
     places.push(address(&y)?);
     let v = lanes(x.dtype(), &[c, c + room], &places);
     let sizes = [address(&saved)?, c.into(), (c + room).into(), (eps as f32).into()];
-    let name = format!("{}{}", if b.is_some() { "layer_norm" } else { "rms_norm" }, suffix(x.dtype(), v));
-    // SAFETY: n rows of c elements, a block each.
-    unsafe { launch(x.device(), &IMAGE, &name, Grid::rows(n, THREADS), &[&places[..], &sizes].concat())? };
+    let held = b.is_some() && v > 1 && c <= HELD * 32 * v;
+    let (kernel, grid) = match b {
+        Some(_) if held => ("layer_norm_held", Grid::rows(n.div_ceil(HELD_THREADS / 32), HELD_THREADS)),
+        Some(_) => ("layer_norm", Grid::rows(n, THREADS)),
+        None => ("rms_norm", Grid::rows(n, THREADS)),
+    };
+    let rows = held.then(|| n.into());
+    let args: Vec<_> = places.into_iter().chain(sizes).chain(rows).collect();
+    // SAFETY: n rows of c elements, a block or a warp each.
+    unsafe { launch(x.device(), &IMAGE, &format!("{kernel}{}", suffix(x.dtype(), v)), grid, &args)? };
     Ok((y, saved))
 }
 
