@@ -40,7 +40,7 @@ pub fn all() {
         ("dropout", masks),
         ("cross-entropy", losses),
         ("products", products),
-        ("wide products", wide_products),
+        ("short products", short_products),
         ("layers", layers),
         ("few rows", few),
         ("embedding", embeddings),
@@ -305,8 +305,8 @@ fn products(case: &Case) -> Result<()> {
     Ok(())
 }
 
-/// Products that are large in all directions, whose algorithm is chosen by a shape that is rounded up: forward, and both backward.
-fn wide_products(case: &Case) -> Result<()> {
+/// Products of a few hundred rows, whose algorithm is chosen by a shape that is rounded up: forward, and both backward.
+fn short_products(case: &Case) -> Result<()> {
     for (input, out) in [(136, 264), (200, 1608), (1600, 1600), (6400, 1600), (4144, 1024)] {
         for n in [129, 150, 160, 161, 582, 601] {
             let small = 1.0 / (input as f64).sqrt();
@@ -314,7 +314,7 @@ fn wide_products(case: &Case) -> Result<()> {
             let (exact_x, exact_w, exact_dy) = (f32(&x), f32(&w), f32(&dy));
             let gradient = exact_dy.t()?.contiguous()?.matmul(&exact_x)?;
             let expected = [exact_x.matmul(&exact_w.t()?)?, exact_dy.matmul(&exact_w)?, gradient.clone(), gradient];
-            case.check(&format!("wide {n} x {input} x {out}"), &expected, case.tolerance(), || {
+            case.check(&format!("short {n} x {input} x {out}"), &expected, case.tolerance(), || {
                 let mut beside = Beside::new(&case.device)?;
                 let beside_it = beside.new_product(&dy.t()?, &x, 1.0, x.dtype())?;
                 beside.join()?;

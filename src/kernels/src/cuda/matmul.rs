@@ -26,8 +26,9 @@ fn rounded(size: usize) -> usize {
     size.next_multiple_of(if size > 512 { 64 } else { 32 })
 }
 
-/// A product is wide from this size on in all three directions: narrower ones are bound by memory.
-const WIDE: usize = 128;
+/// The smallest of a product's three sizes where its algorithm may be another than cuBLASLt's first: below, memory bounds it; above, the
+/// tensor cores do, and the libraries' own choices are right.
+const SHORT: std::ops::RangeInclusive<usize> = 128..=1024;
 
 /// A matrix by columns, which lie `stride` elements apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -193,11 +194,11 @@ impl Product {
         Ok(description)
     }
 
-    /// Whether it is bound by what is multiplied more than by memory: large in all directions, in types of two bytes.
-    pub fn is_wide(&self) -> bool {
+    /// Whether its algorithm is chosen here: see [`SHORT`]; in types of two bytes.
+    pub fn is_short(&self) -> bool {
         let (rows, columns, depth) = self.size();
         let types = [self.a.0.dtype, self.d.dtype];
-        rows.min(columns).min(depth) >= WIDE && types.iter().all(|dtype| dtype.size_in_bytes() == 2)
+        SHORT.contains(&rows.min(columns).min(depth)) && types.iter().all(|dtype| dtype.size_in_bytes() == 2)
     }
 
     /// Rows and columns of the result, and the depth that is summed over.
@@ -284,7 +285,7 @@ impl Library {
 
 /// The first, unless the roofline of a Hopper card speaks for another.
 fn choose(candidates: &[sys::cublasLtMatmulAlgo_t], product: &Product, stream: &CudaStream) -> Result<usize> {
-    if !product.is_wide() || stream.context().compute_capability().w()?.0 != 9 {
+    if !product.is_short() || stream.context().compute_capability().w()?.0 != 9 {
         return Ok(0);
     }
     let multiprocessors = stream.context().attribute(MULTIPROCESSORS).w()? as usize;

@@ -1,6 +1,6 @@
 //! Matrix products that add to what is there: strided operands need no copies, and sums no pass of their own.
 //!
-//! Narrow products and sums in f32 go to cuBLAS, which has kernels for them that cuBLASLt has not; all others to [`matmul`].
+//! Products of a few hundred rows go to [`matmul`], which chooses their kernels; all others to cuBLAS, which does so itself.
 
 use candle_core::cuda::WrapErr;
 use candle_core::cuda::cudarc::cublas::{CudaBlas, result, sys};
@@ -15,19 +15,19 @@ pub fn product(into: &Tensor, at: usize, a: &Tensor, b: &Tensor, scale: f32, bet
     let Device::Cuda(cuda) = into.device() else { bail!("expected a CUDA device") };
     let product = of(into, at, a, b, scale, beta)?;
     // SAFETY: `of` takes sizes and strides from the tensors, which lie on this device.
-    unsafe { if product.is_wide() { matmul::run(&product, into.device()) } else { narrow(&product, &cuda.cublas_handle()) } }
+    unsafe { if product.is_short() { matmul::run(&product, into.device()) } else { by_cublas(&product, &cuda.cublas_handle()) } }
 }
 
 /// The same on a lane of its own, with cuBLAS's handle there.
 pub(super) fn on(lane: &Lane, blas: &CudaBlas, into: &Tensor, a: &Tensor, b: &Tensor, scale: f32, beta: f32) -> Result<()> {
     let product = of(into, 0, a, b, scale, beta)?;
     // SAFETY: as above.
-    unsafe { if product.is_wide() { lane.run(&product) } else { narrow(&product, blas) } }
+    unsafe { if product.is_short() { lane.run(&product) } else { by_cublas(&product, blas) } }
 }
 
 /// # Safety
 /// As for [`Lane::run`].
-unsafe fn narrow(product: &Product, blas: &CudaBlas) -> Result<()> {
+unsafe fn by_cublas(product: &Product, blas: &CudaBlas) -> Result<()> {
     let (m, n, k) = product.size();
     let operation = |transposed| if transposed { sys::cublasOperation_t::CUBLAS_OP_T } else { sys::cublasOperation_t::CUBLAS_OP_N };
     let (((a, a_transposed), (b, b_transposed)), d) = ((product.a, product.b), product.d);
