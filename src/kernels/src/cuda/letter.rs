@@ -44,7 +44,9 @@ impl Letter {
         let (stream, bytes) = (cuda.cuda_stream(), t.elem_count() * t.dtype().size_in_bytes());
         stream.context().bind_to_thread().w()?;
         let mut pages = PAGES.lock().unwrap_or_else(PoisonError::into_inner);
-        let page = match pages.iter().position(|page| page.bytes >= bytes) {
+        // The smallest that fits, or a short letter would take the page that the next long one needs.
+        let fitting = (0..pages.len()).filter(|&page| pages[page].bytes >= bytes).min_by_key(|&page| pages[page].bytes);
+        let page = match fitting {
             Some(fits) => pages.swap_remove(fits),
             None => {
                 let room = bytes.next_power_of_two().max(4096);
