@@ -88,7 +88,7 @@ fn main() -> Result<()> {
         let by_clock = start.elapsed().as_secs_f64() / limit.as_secs_f64();
         let place = (step as f64 / steps as f64).max(by_clock) * steps as f64;
         let rate = schedule::learning_rate(&cosine, PEAK, (place as usize).max(step.min(100)), steps);
-        optimizer.step(&mut model, rate, 1.0, || Ok(()))?;
+        optimizer.step(&mut model, rate, 1.0)?.grad_norm()?;
         if step % 50 == 49 {
             let seconds = start.elapsed().as_secs_f64();
             println!(

@@ -340,7 +340,7 @@ fn train(model: &mut Model) {
         let key = StepKey { seed: 1, step, micro: 0, micro_steps: 1, recompute: Recompute::Auto, memory: None };
         loop {
             model.accumulate(&batch, 1.0 / 60.0, key).unwrap();
-            if optimizer.step(model, 0.02, 1.0, || Ok(())).unwrap().overflow.is_none() {
+            if optimizer.step(model, 0.02, 1.0).unwrap().overflow.is_none() {
                 break;
             }
         }

@@ -1,5 +1,6 @@
 //! `voicetune bench`: speed and memory of training and generation at a model's true shape, with random weights made on the device.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -13,6 +14,7 @@ use super::{Outcome, json};
 use crate::config::{Lora, MemoryLimit, Optimizer, OptimizerName, Precision, Recompute, StateType};
 use crate::dataset::batch::Batch;
 use crate::engine::optim::AdamW;
+use crate::engine::pending::{self, PendingLoss, PendingStep};
 use crate::engine::sample::{Row, Sampling, generate};
 use crate::engine::spec::Spec;
 use crate::engine::{Arm, Model, StepKey, device};
@@ -257,39 +259,45 @@ fn train(args: &TrainArgs) -> Result<TrainReport> {
     };
     let mut optimizer = AdamW::new(&config, &model)?;
     let memory = args.memory.and_then(|gib| MemoryLimit::Gib(gib).bytes());
-    let mut step = |batch: &Batch, n: usize| -> Result<f64> {
+    let ahead = pending::ahead(&model);
+    let mut launch = |batch: &Batch, n: usize| -> Result<(PendingLoss, PendingStep)> {
         let key = StepKey { seed: 1, step: n as u64, micro: 0, micro_steps: 1, recompute: args.recompute.into(), memory };
         loop {
-            let pending = model.accumulate(batch, 1.0 / batch.trained_tokens() as f64, key)?;
-            let mut loss = 0.0;
-            let report = optimizer.step(&mut model, config.learning_rate, 1.0, || {
-                loss = pending.read()?.mean();
-                Ok(())
-            })?;
-            match report.overflow {
-                None => return Ok(loss),
+            let loss = model.accumulate(batch, 1.0 / batch.trained_tokens() as f64, key)?;
+            let update = optimizer.step(&mut model, config.learning_rate, 1.0)?;
+            match update.overflow {
+                None => return Ok((loss, update)),
                 Some(loss_scale) => say!("step {n}: {}", Overflow { step: n, loss_scale }),
             }
         }
     };
     for _ in 0..2 {
-        step(&steps[0], 0)?;
+        launch(&steps[0], 0)?.1.grad_norm()?;
     }
     device::synchronize(&device)?;
-    // Steps follow one another as in training, where the next one is prepared while the device ends this one: a step's time is that
-    // from its norm, for which it waits, to the next one's.
-    let (mut times, mut losses, mut peak) = (vec![], vec![], 0.0f64);
+    // As in training, steps are launched before those ahead of them have been looked at: a step's time is that from the one before it
+    // being settled to its own.
+    let (mut times, mut losses, mut in_flight) = (vec![], vec![], VecDeque::new());
     let start = Instant::now();
     let mut last = start;
-    for (n, batch) in steps.iter().enumerate() {
-        losses.push(step(batch, n)?);
+    let mut settle = |(loss, update): (PendingLoss, PendingStep)| -> Result<()> {
+        losses.push(loss.read()?.mean());
+        update.grad_norm()?;
         let now = Instant::now();
         times.push((now - last).as_secs_f64());
         last = now;
-        peak = peak.max(device::peak_gib(&device));
+        Ok(())
+    };
+    for (n, batch) in steps.iter().enumerate() {
+        in_flight.push_back(launch(batch, n)?);
+        if in_flight.len() > ahead {
+            in_flight.pop_front().map_or(Ok(()), &mut settle)?;
+        }
     }
+    in_flight.into_iter().try_for_each(settle)?;
     device::synchronize(&device)?;
     let total = start.elapsed().as_secs_f64();
+    let peak = device::peak_gib(&device);
     let tokens: usize = steps.iter().map(|batch| batch.tokens.len()).sum();
     // Steps of one size: the median is robust against a busy machine. Steps of many sizes: all of them, over the whole time.
     let (tokens_per_s, ms) = if args.lengths.is_some() {

@@ -23,6 +23,7 @@ pub mod ops;
 pub mod optim;
 mod params;
 mod pass;
+pub mod pending;
 mod projection;
 pub mod sample;
 mod sampler;
@@ -33,8 +34,6 @@ mod wide;
 
 pub use adapter::AdapterConfig;
 pub use model::{Model, TokenScore};
-
-use anyhow::Result;
 
 use crate::config::Recompute;
 
@@ -49,21 +48,6 @@ pub struct StepKey {
     pub recompute: Recompute,
     /// The most that tensors on a GPU may take, in bytes; without it 80 % of what is free.
     pub memory: Option<u64>,
-}
-
-/// The loss of a micro-step that may still be under way on a device.
-#[derive(Debug)]
-pub struct PendingLoss {
-    losses: Vec<ops::cross_entropy::Loss>,
-    tokens: usize,
-}
-
-impl PendingLoss {
-    /// Waits for it.
-    pub fn read(&self) -> Result<LossSum> {
-        let sums = self.losses.iter().map(ops::cross_entropy::Loss::sum).collect::<candle_core::Result<Vec<f64>>>()?;
-        Ok(LossSum { sum: sums.iter().sum(), tokens: self.tokens })
-    }
 }
 
 /// A loss summed over trained tokens, in nats.

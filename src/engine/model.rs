@@ -17,11 +17,12 @@ use super::ops::product::{self, few_rows};
 use super::ops::{embedding, rope::Rotations, runner_up};
 use super::params::{self, ParamId, Params};
 use super::pass::Pass;
+use super::pending::PendingLoss;
 use super::projection::Projection;
 use super::spec::Spec;
 use super::weights::{Source, Store};
 use super::wide::Wide;
-use super::{Arm, LossSum, PendingLoss, StepKey, device, memory};
+use super::{Arm, LossSum, StepKey, device, memory};
 use crate::config::Precision;
 use crate::dataset::batch::Batch;
 

@@ -12,6 +12,7 @@ use voicetune_kernels::{adamw, pointwise};
 #[cfg(feature = "cuda")]
 use super::params::Master;
 use super::params::ParamId;
+use super::pending::{Norm, PendingStep};
 use super::weights::{self, Source, Store};
 use super::{Model, cpu};
 use crate::config::{self, StateType};
@@ -37,16 +38,6 @@ struct Moments {
     v: Tensor,
 }
 
-/// What a step did.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct StepReport {
-    /// Over all trained parameters, before clipping.
-    pub grad_norm: f64,
-    /// In f16, where the gradient went beyond it: nothing was changed, and the step is to be made again. This is the factor on the loss
-    /// from now on, half of what it was.
-    pub overflow: Option<f64>,
-}
-
 impl AdamW {
     /// State for the parameters that are trained now.
     pub fn new(config: &config::Optimizer, model: &Model) -> Result<AdamW> {
@@ -66,28 +57,41 @@ impl AdamW {
     }
 
     /// Clips the gradients to a global norm of `clip` (0 for no clipping), updates, and forgets them. Scaling follows
-    /// `torch.nn.utils.clip_grad_norm_`: by `clip / (norm + 1e-6)` where that is below 1. Calls `meanwhile` once, before anything is
-    /// changed, and while a GPU is still busy with the gradients: the place to read and check the loss.
+    /// `torch.nn.utils.clip_grad_norm_`: by `clip / (norm + 1e-6)` where that is below 1. Gradients that are not finite change nothing. A GPU
+    /// is waited for only where the factor on the loss depends on it: see [`pending::ahead`](super::pending::ahead).
     ///
     /// # Errors
-    /// If the gradients are not finite (in f16 only once the factor on the loss is down to 1), or `meanwhile` fails: nothing is changed then.
-    pub fn step(&mut self, model: &mut Model, learning_rate: f64, clip: f64, meanwhile: impl FnOnce() -> Result<()>) -> Result<StepReport> {
+    /// If the device fails. That the gradients are not finite is said by [`PendingStep::grad_norm`]; [`AdamW::steps`] may count such a step.
+    pub fn step(&mut self, model: &mut Model, learning_rate: f64, clip: f64) -> Result<PendingStep> {
+        let mut norm = self.launch(model, learning_rate, clip)?;
+        model.params.clear_grads();
+        let scale = &mut model.params.loss_scale;
+        if scale.is_dynamic() {
+            norm = Norm::Known(norm.read()?);
+        }
+        if norm.is_broken() {
+            let overflow = scale.halve().then(|| scale.factor());
+            return Ok(PendingStep { norm, overflow });
+        }
+        self.steps += 1;
+        scale.keep();
+        Ok(PendingStep { norm, overflow: None })
+    }
+
+    /// The update of a step, of which the gradients are left -> their norm, before clipping.
+    fn launch(&mut self, model: &mut Model, learning_rate: f64, clip: f64) -> Result<Norm> {
         let unscale = 1.0 / model.params.loss_scale.factor();
         #[cfg(feature = "cuda")]
         if let Some(batch) = self.cuda_batch(model)? {
             let clipped = batch.clip(&self.factors(unscale, learning_rate), clip)?;
-            meanwhile()?;
             batch.update(&clipped)?;
-            let grad_norm = clipped.norm()?;
-            drop(batch);
-            return self.done(model, grad_norm);
+            return Ok(Norm::Sent(clipped));
         }
-        meanwhile()?;
-        let grad_norm = self.grad_norm(model)? * unscale;
-        if !grad_norm.is_finite() {
-            return self.done(model, grad_norm);
+        let norm = self.grad_norm(model)? * unscale;
+        if !norm.is_finite() {
+            return Ok(Norm::Known(norm));
         }
-        let step = self.factors(unscale * if clip > 0.0 { (clip / (grad_norm + 1e-6)).min(1.0) } else { 1.0 }, learning_rate);
+        let step = self.factors(unscale * if clip > 0.0 { (clip / (norm + 1e-6)).min(1.0) } else { 1.0 }, learning_rate);
         for (&id, moments) in &mut self.moments {
             let param = model.params.get(id);
             let Some(gradient) = param.gradient().transpose()? else { continue };
@@ -99,7 +103,7 @@ impl AdamW {
                 model.params.set_master(id, master)?;
             }
         }
-        self.done(model, grad_norm)
+        Ok(Norm::Known(norm))
     }
 
     /// The next step's, with this factor on the gradients.
@@ -112,21 +116,6 @@ impl AdamW {
             t: self.steps + 1,
             grad_scale,
         }
-    }
-
-    /// The end of a step, which changed nothing if the gradient is not finite.
-    fn done(&mut self, model: &mut Model, grad_norm: f64) -> Result<StepReport> {
-        let scale = &mut model.params.loss_scale;
-        let overflow = if grad_norm.is_finite() {
-            self.steps += 1;
-            scale.keep();
-            None
-        } else {
-            ensure!(scale.halve(), "the gradient is not finite ({grad_norm}); a lower learning_rate or a longer warm-up may help");
-            Some(scale.factor())
-        };
-        model.params.clear_grads();
-        Ok(StepReport { grad_norm, overflow })
     }
 
     /// All parameters with a gradient, for the kernels that take them in one launch; `None` where those do not apply.
@@ -276,11 +265,13 @@ mod tests {
         (model, optimizer)
     }
 
-    fn step((model, optimizer): &mut (Model, AdamW), times: f64) -> Result<StepReport> {
+    /// -> the gradient's norm, and whether it was too much for the loss's factor, which is now this.
+    fn step((model, optimizer): &mut (Model, AdamW), times: f64) -> Result<(f64, Option<f64>)> {
         let batch = Batch { tokens: vec![1, 2, 3], targets: vec![2, 3, 1], weights: vec![1; 3], lengths: vec![3] };
         let key = StepKey { seed: 1, step: 1, micro: 0, micro_steps: 1, recompute: Recompute::None, memory: None };
         model.accumulate(&batch, times / 3.0, key)?;
-        optimizer.step(model, 0.01, 1.0, || Ok(()))
+        let update = optimizer.step(model, 0.01, 1.0)?;
+        Ok((update.grad_norm()?, update.overflow))
     }
 
     fn logprobs((model, _): &mut (Model, AdamW)) -> Vec<f32> {
@@ -297,7 +288,7 @@ mod tests {
         assert_eq!(logprobs(&mut scaled), before);
         // Beyond f32, that is, as is beyond f16 there.
         for factor in [32768.0, 16384.0] {
-            assert_eq!(step(&mut scaled, 1e38).unwrap().overflow, Some(factor));
+            assert_eq!(step(&mut scaled, 1e38).unwrap().1, Some(factor));
         }
         assert_eq!((logprobs(&mut scaled), scaled.1.steps()), (before.clone(), 3));
         // What was saved goes on with that factor.

@@ -84,7 +84,7 @@ impl Drop for EngineHandle {
 
 /// Where messages go out. Work goes on when nobody listens any more: the log has it all.
 #[derive(Debug)]
-pub(super) struct Outbox(Sender<Message>);
+pub(super) struct Outbox(pub(super) Sender<Message>);
 
 impl Outbox {
     pub(super) fn send(&self, job: Job, event: Event) {
@@ -95,9 +95,9 @@ impl Outbox {
 /// Logs a run's events, then sends them.
 #[derive(Debug)]
 pub(super) struct Recorder<'a> {
-    log: Log,
+    pub(super) log: Log,
     pub(super) outbox: &'a Outbox,
-    job: Job,
+    pub(super) job: Job,
 }
 
 impl Recorder<'_> {

@@ -1,5 +1,8 @@
 //! The one training loop. Everything that trains goes through [`train`]; it knows no channel but the inbox it drains.
 
+mod step;
+
+use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Instant;
 
@@ -11,14 +14,14 @@ use super::fault::Faults;
 use super::generate;
 use super::inbox::Inbox;
 use super::manifest::config_hash;
-use super::plan::{Plan, PlannedStep};
-use super::protocol::{Arm, Eval, Event, Generate, Outcome, Overflow, Prompt, Saved, Started, Step, Train, now};
+use super::plan::Plan;
+use super::protocol::{Arm, Eval, Event, Generate, Outcome, Prompt, Saved, Started, Train, now};
 use super::slot::{Kind, Slot, load_weights};
-use crate::config::{Config, KeepBest, Method};
+use crate::config::{KeepBest, Method};
 use crate::dataset::batch::{Batch, Example};
-use crate::engine::optim::{AdamW, StepReport};
-use crate::engine::schedule::learning_rate;
-use crate::engine::{LossSum, StepKey, device};
+use crate::engine::optim::AdamW;
+use crate::engine::{LossSum, device, pending};
+use step::{InFlight, check_finite};
 
 /// Trains the model in the slot to the job's last step, or until it is stopped. Whatever ends it early, the last checkpoint is
 /// whole; an error leaves the slot's weights in no known state.
@@ -26,35 +29,7 @@ pub(super) fn train(job: &Train, slot: &mut Slot, inbox: &mut Inbox, recorder: &
     let plan = Plan::new(&job.examples, &job.config);
     ensure!(!plan.train.is_empty(), "there is no training example: every pair was held out or left out");
     check_ids(&job.examples, slot)?;
-    let last_step = job.last_step.map_or(plan.steps(), |n| n.min(plan.steps()));
-    let mut training = Training::prepare(job, plan, slot)?;
-    recorder.record(Event::Started(training.started(slot)))?;
-    training.check_room(slot)?;
-    if job.resume_from == 0 {
-        training.evaluate(0, slot, recorder)?;
-    }
-    for step in job.resume_from + 1..=last_step {
-        if inbox.is_stopped(job.job) {
-            return Ok(Outcome::Stopped);
-        }
-        training.step(step, slot, inbox.faults, recorder)?;
-        slot.step = Some(step);
-        let improved = training.plan.is_due(job.config.evaluate_every, step) && training.evaluate(step, slot, recorder)?;
-        if improved || step == last_step || step.is_multiple_of(job.config.checkpoint_every) || inbox.is_stopped(job.job) {
-            training.save(step, slot, recorder)?;
-        }
-        if training.plan.is_due(job.config.sample_every, step) && !inbox.is_stopped(job.job) {
-            training.sample(slot, inbox, recorder)?;
-        }
-        while let Some(request) = inbox.take_request() {
-            serve_request(&request, slot, inbox, recorder.outbox);
-        }
-        if inbox.is_stopped(job.job) && step < last_step {
-            training.save(step, slot, recorder)?;
-            return Ok(Outcome::Stopped);
-        }
-    }
-    Ok(Outcome::Finished)
+    Training::prepare(job, plan, slot, inbox.faults)?.run(slot, inbox, recorder)
 }
 
 /// A data set that was made with another tokenizer, or by hand, would make the engine read beside its tables.
@@ -75,11 +50,17 @@ struct Training<'a> {
     evaluated: Option<Best>,
     best: Option<Best>,
     saved: usize,
+    /// How many steps may be in flight when the next one is launched.
+    ahead: usize,
+    in_flight: VecDeque<InFlight>,
+    /// When the latest step was settled.
+    settled: Option<Instant>,
+    faults: Faults,
 }
 
 impl<'a> Training<'a> {
     /// Makes the slot's model trainable, anew or as its checkpoint left it.
-    fn prepare(job: &'a Train, plan: Plan<'a>, slot: &mut Slot) -> Result<Self> {
+    fn prepare(job: &'a Train, plan: Plan<'a>, slot: &mut Slot, faults: Faults) -> Result<Self> {
         ensure!(slot.kind == Kind::Untuned, "{}: was fine-tuned already; load it again before training", slot.files.name);
         let checkpoints = Checkpoints::of(&job.run);
         let resumed = match job.resume_from {
@@ -116,7 +97,43 @@ impl<'a> Training<'a> {
             let file = checkpoint.path.join("optimizer.safetensors");
             optimizer.load(&mut slot.model, &file).with_context(|| format!("{}: cannot be loaded", file.display()))?;
         }
-        Ok(Training { job, plan, optimizer, checkpoints, evaluated: None, best, saved: job.resume_from })
+        let ahead = pending::ahead(&slot.model);
+        let (in_flight, saved) = (VecDeque::new(), job.resume_from);
+        Ok(Training { job, plan, optimizer, checkpoints, evaluated: None, best, saved, ahead, in_flight, settled: None, faults })
+    }
+
+    /// All steps, and what is due after each.
+    fn run(&mut self, slot: &mut Slot, inbox: &mut Inbox, recorder: &mut Recorder) -> Result<Outcome> {
+        let job = self.job;
+        let last_step = job.last_step.map_or(self.plan.steps(), |n| n.min(self.plan.steps()));
+        recorder.record(Event::Started(self.started(slot)))?;
+        self.check_room(slot)?;
+        if job.resume_from == 0 {
+            self.evaluate(0, slot, recorder)?;
+        }
+        if inbox.is_stopped(job.job) {
+            return Ok(Outcome::Stopped);
+        }
+        for step in job.resume_from + 1..=last_step {
+            self.step(step, slot, recorder)?;
+            slot.step = Some(step);
+            let improved = self.plan.is_due(job.config.evaluate_every, step) && self.evaluate(step, slot, recorder)?;
+            if improved || step == last_step || step.is_multiple_of(job.config.checkpoint_every) || inbox.is_stopped(job.job) {
+                self.save(step, slot, recorder)?;
+            }
+            if self.plan.is_due(job.config.sample_every, step) && !inbox.is_stopped(job.job) {
+                self.sample(slot, inbox, recorder)?;
+            }
+            while let Some(request) = inbox.take_request() {
+                self.settle(0, slot, recorder)?;
+                serve_request(&request, slot, inbox, recorder.outbox);
+            }
+            if inbox.is_stopped(job.job) && step < last_step {
+                self.save(step, slot, recorder)?;
+                return Ok(Outcome::Stopped);
+            }
+        }
+        Ok(Outcome::Finished)
     }
 
     fn started(&self, slot: &Slot) -> Started {
@@ -137,81 +154,12 @@ impl<'a> Training<'a> {
         self.checkpoints.check_room(checkpoint::bytes(slot.model.trainable_parameters(), self.job.config.optimizer.state))
     }
 
-    /// One optimiser step: the loss of all its micro-steps is divided by all their trained tokens, once.
-    fn step(&mut self, step: usize, slot: &mut Slot, faults: Faults, recorder: &mut Recorder) -> Result<()> {
-        let clock = Instant::now();
-        let config = &self.job.config;
-        let planned = self.plan.step(step);
-        let batches: Vec<Batch> = planned.micro_steps.iter().map(|examples| Batch::pack(examples.iter().copied())).collect();
-        let trained: usize = batches.iter().map(Batch::trained_tokens).sum();
-        let pairs = pairs_of(&planned);
-        if trained == 0 {
-            bail!("step {step}: {} hold no token to train on; look at them with `voicetune encode`", pairs.join(", "));
-        }
-        let lr = learning_rate(&config.schedule, config.optimizer.learning_rate, step - 1, self.plan.steps());
-        let (sum, report) = loop {
-            let (sum, report) = self.attempt(step, &batches, lr, &pairs, slot, faults)?;
-            let Some(loss_scale) = report.overflow else { break (sum, report) };
-            recorder.record(Event::Overflow(Overflow { step, loss_scale }))?;
-        };
-        let loss = sum.mean();
-        let seconds = clock.elapsed().as_secs_f64();
-        let seen: usize = batches.iter().map(|batch| batch.tokens.len()).sum();
-        recorder.record(Event::Step(Step {
-            step,
-            epoch: planned.epoch,
-            loss,
-            tokens: sum.tokens,
-            lr,
-            grad_norm: report.grad_norm,
-            ms: seconds * 1000.0,
-            tokens_per_s: seen as f64 / seconds,
-            device_bytes: device::used_bytes(slot.model.device()),
-            pairs,
-        }))
-    }
-
-    /// All micro-steps and the update. In f16 the gradient may go beyond it: then nothing was changed, and with another factor on the loss
-    /// the step is made again.
-    fn attempt(
-        &mut self,
-        step: usize,
-        batches: &[Batch],
-        lr: f64,
-        pairs: &[String],
-        slot: &mut Slot,
-        faults: Faults,
-    ) -> Result<(LossSum, StepReport)> {
-        let config = &self.job.config;
-        let trained: usize = batches.iter().map(Batch::trained_tokens).sum();
-        let shown = || format!("step {step} (pairs: {})", pairs.join(", "));
-        let mut pending = vec![];
-        for (micro, batch) in batches.iter().enumerate() {
-            let key = step_key(config, step, micro, batches.len());
-            faults.compute(step).with_context(shown)?;
-            pending.push(slot.model.accumulate(batch, 1.0 / trained as f64, key).with_context(shown)?);
-        }
-        let (mut sum, mut loss) = (LossSum::default(), 0.0);
-        let report = self.optimizer.step(&mut slot.model, lr, config.clip_grad_norm, || {
-            for micro in &pending {
-                sum += micro.read()?;
-            }
-            loss = faults.loss(step, sum.mean());
-            check_finite("the loss", loss, step, pairs)
-        });
-        // What is said of the loss names the step and its pairs already.
-        let report = if loss.is_finite() { report.with_context(shown)? } else { report? };
-        if report.overflow.is_none() {
-            check_finite("the gradient's norm", faults.grad_norm(step, report.grad_norm), step, pairs)?;
-        }
-        Ok((sum, report))
-    }
-
     /// Evaluates where anything is held out; says whether this is the best so far and shall be kept.
     fn evaluate(&mut self, step: usize, slot: &mut Slot, recorder: &mut Recorder) -> Result<bool> {
         if self.plan.validation.is_empty() {
             return Ok(false);
         }
+        self.settle(0, slot, recorder)?;
         let mut sum = LossSum::default();
         for examples in self.plan.validation_batches() {
             sum += slot.model.evaluate(&Batch::pack(examples.iter().copied()))?;
@@ -234,6 +182,7 @@ impl<'a> Training<'a> {
         if self.saved == step {
             return Ok(());
         }
+        self.settle(0, slot, recorder)?;
         self.check_room(slot)?;
         let config = &self.job.config;
         let state = State {
@@ -261,7 +210,8 @@ impl<'a> Training<'a> {
     }
 
     /// One sample of each canary from the model as it is now.
-    fn sample(&self, slot: &mut Slot, inbox: &mut Inbox, recorder: &mut Recorder) -> Result<()> {
+    fn sample(&mut self, slot: &mut Slot, inbox: &mut Inbox, recorder: &mut Recorder) -> Result<()> {
+        self.settle(0, slot, recorder)?;
         for canary in &self.job.canaries {
             let job = self.canary(canary);
             let outcome = generate::generate(&job, slot, &mut || inbox.is_stopped(self.job.job), &mut |event| recorder.record(event))?;
@@ -283,31 +233,6 @@ impl<'a> Training<'a> {
     }
 }
 
-fn step_key(config: &Config, step: usize, micro: usize, micro_steps: usize) -> StepKey {
-    StepKey {
-        seed: config.seed,
-        step: step as u64,
-        micro: micro as u32,
-        micro_steps: micro_steps as u32,
-        recompute: config.recompute,
-        memory: config.memory_limit.bytes(),
-    }
-}
-
-fn pairs_of(planned: &PlannedStep) -> Vec<String> {
-    planned.micro_steps.iter().flatten().map(|example: &&Example| example.pair.clone()).collect()
-}
-
-/// A run that has gone wrong says so at once: nothing is skipped, and no later checkpoint is written.
-fn check_finite(what: &str, value: f64, step: usize, pairs: &[String]) -> Result<()> {
-    ensure!(
-        value.is_finite(),
-        "step {step}: {what} is {value} (pairs: {}); lower optimizer.learning_rate or use base_precision: f32, and start a new run",
-        pairs.join(", ")
-    );
-    Ok(())
-}
-
 fn check_resumable(job: &Train, state: &State, checkpoint: &Path) -> Result<()> {
     let shown = checkpoint.display();
     ensure!(
@@ -319,20 +244,4 @@ fn check_resumable(job: &Train, state: &State, checkpoint: &Path) -> Result<()> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{self, Recompute};
-
-    /// On the CPU, where the tests train, nothing that is computed tells whether the engine has heard of the limit.
-    #[test]
-    fn the_engine_is_told_what_the_config_says_of_memory() {
-        let of = |more: &str| {
-            let text = format!("{{ model: m, format: chat, method: lora, seed: 7, {more} }}");
-            step_key(&config::parse(Path::new("c.yaml"), &text).unwrap(), 3, 1, 2)
-        };
-        let key = StepKey { seed: 7, step: 3, micro: 1, micro_steps: 2, recompute: Recompute::Auto, memory: None };
-        assert_eq!(of(""), key);
-        assert_eq!(of("memory_limit: 26"), StepKey { memory: Some(26 << 30), ..key });
-        assert_eq!(of("recompute: mlp"), StepKey { recompute: Recompute::Mlp, ..key });
-    }
-}
+mod tests;
