@@ -271,9 +271,8 @@ fn train(args: &TrainArgs) -> Result<TrainReport> {
             }
         }
     };
-    for _ in 0..2 {
-        launch(&steps[0], 0)?.1.grad_norm()?;
-    }
+    let warm_up = [launch(&steps[0], 0)?, launch(&steps[0], 0)?];
+    warm_up.iter().try_for_each(|(_, update)| update.grad_norm().map(drop))?;
     device::synchronize(&device)?;
     // As in training, steps are launched before those ahead of them have been looked at: a step's time is that from the one before it
     // being settled to its own.

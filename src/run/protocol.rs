@@ -195,8 +195,8 @@ pub struct Step {
     pub lr: f64,
     /// Before clipping.
     pub grad_norm: f64,
-    /// Until its loss and norm were there: from its launch, or from when those of the step before it were there, whichever was later. So the
-    /// times of all steps add up to the time that they took together.
+    /// Until its loss and norm were there: from its launch, or from when those of the step before it were there, whichever was later. Steps
+    /// that were waited for together share the time by their tokens. So the times of all steps add up to what they took together.
     pub ms: f64,
     /// Of all tokens that went through the model, prompts included, in that time.
     pub tokens_per_s: f64,

@@ -50,29 +50,37 @@ impl Training<'_> {
     /// Waits for the oldest steps in flight until `left` are left, checks and records them. To be called with 0 before anyone looks at the
     /// model, saves it, or is told about it.
     pub(super) fn settle(&mut self, left: usize, slot: &Slot, recorder: &mut Recorder) -> Result<()> {
-        while self.in_flight.len() > left {
+        let (mut landed, mut wrong) = (vec![], None);
+        while self.in_flight.len() > left && wrong.is_none() {
             let Some(flown) = self.in_flight.pop_front() else { break };
-            let sum = flown.loss(self.faults)?;
-            let grad_norm = flown.grad_norm(self.faults)?;
-            let now = Instant::now();
-            // While the step before was in flight, the device was not at this one yet.
-            let begun = self.settled.map_or(flown.begun, |settled| settled.max(flown.begun));
-            let seconds = (now - begun).as_secs_f64();
-            self.settled = Some(now);
-            recorder.record(Event::Step(Step {
-                step: flown.step,
-                epoch: flown.epoch,
-                loss: sum.mean(),
-                tokens: sum.tokens,
-                lr: flown.lr,
-                grad_norm,
-                ms: seconds * 1000.0,
-                tokens_per_s: flown.tokens as f64 / seconds,
-                device_bytes: device::used_bytes(slot.model.device()),
-                pairs: flown.pairs,
-            }))?;
+            match flown.look(self.faults) {
+                Ok(seen) => landed.push((flown, seen)),
+                Err(error) => wrong = Some(error),
+            }
         }
-        Ok(())
+        if let Some((first, _)) = landed.first() {
+            // While the step before was in flight, the device was not at this one yet.
+            let begun = self.settled.map_or(first.begun, |settled| settled.max(first.begun));
+            let now = Instant::now();
+            self.settled = Some(now);
+            // Of steps that are waited for together the last may be over when the first is looked at: they share the time by their tokens.
+            let tokens_per_s = landed.iter().map(|(flown, _)| flown.tokens).sum::<usize>() as f64 / (now - begun).as_secs_f64();
+            for (flown, (sum, grad_norm)) in landed {
+                recorder.record(Event::Step(Step {
+                    step: flown.step,
+                    epoch: flown.epoch,
+                    loss: sum.mean(),
+                    tokens: sum.tokens,
+                    lr: flown.lr,
+                    grad_norm,
+                    ms: flown.tokens as f64 / tokens_per_s * 1000.0,
+                    tokens_per_s,
+                    device_bytes: device::used_bytes(slot.model.device()),
+                    pairs: flown.pairs,
+                }))?;
+            }
+        }
+        wrong.map_or(Ok(()), Err)
     }
 
     /// Launches all of a step. In f16 the gradient may go beyond it: then nothing was changed, and with another factor on the loss the step
@@ -121,11 +129,12 @@ impl InFlight {
         Ok(sum)
     }
 
-    /// Waits for the norm of the gradient.
-    fn grad_norm(&self, faults: Faults) -> Result<f64> {
+    /// Waits for the loss and for the norm of the gradient.
+    fn look(&self, faults: Faults) -> Result<(LossSum, f64)> {
+        let loss = self.loss(faults)?;
         let norm = self.update.grad_norm().with_context(|| shown(self.step, &self.pairs))?;
         check_finite("the gradient's norm", faults.grad_norm(self.step, norm), self.step, &self.pairs)?;
-        Ok(norm)
+        Ok((loss, norm))
     }
 }
 
