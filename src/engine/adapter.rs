@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
+use voicetune_kernels::lines::stride;
 
 use super::Model;
 use super::layout::{Init, Layout, Linear, Slot, TensorSpec};
@@ -218,8 +219,9 @@ fn fold(projection: &mut Projection, params: &mut Params) -> Result<()> {
     if !w.device().is_cuda() || !adapter.width().is_multiple_of(8) || !input.is_multiple_of(8) {
         return Ok(());
     }
-    let room = Tensor::zeros((out, adapter.width()), w.dtype(), w.device())?;
-    let folded = Tensor::cat(&[w, &room], 1)?;
+    let columns = input + adapter.width();
+    let behind = stride(columns, w.dtype().size_in_bytes()) - input;
+    let folded = Tensor::cat(&[w, &Tensor::zeros((out, behind), w.dtype(), w.device())?], 1)?.narrow(1, 0, columns)?;
     params.widen(projection.weight, folded.narrow(1, 0, input)?);
     for (i, part) in adapter.parts.iter().enumerate() {
         let columns = folded.narrow(0, part.at, part.width)?.narrow(1, input + i * adapter.rank, adapter.rank)?;

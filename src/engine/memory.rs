@@ -4,6 +4,7 @@
 //! Both sums are held to measured runs (`tests` below).
 
 use anyhow::Result;
+use voicetune_kernels::lines::stride;
 
 use super::adapter::{check_targets, targeted};
 use super::device::{self, Place, Survey};
@@ -232,7 +233,8 @@ impl Needs<'_> {
         let (first, second) = match self.place {
             Place::Cpu => (3 * s.hidden + s.qkv + s.heads + heads + 4 + qkv + out, s.hidden + s.up + s.inner + up + down),
             Place::Gpu => {
-                let (first, second) = (2 * s.hidden + s.qkv + s.heads + 2 * heads + 8 + qkv + 2 * out, s.up + up + down);
+                let attended = stride((s.heads + out) as usize, self.size as usize) as u64;
+                let (first, second) = (2 * s.hidden + s.qkv + attended + 2 * heads + 8 + qkv + out, s.up + up + down);
                 if self.keeps_inputs() { (first + s.hidden, second + s.hidden + s.inner) } else { (first, second) }
             }
         };

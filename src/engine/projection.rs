@@ -10,7 +10,7 @@ use anyhow::Result;
 use candle_core::Tensor;
 
 use super::gradient::{Gradient, Parts};
-use super::ops::product::{Columns, add_columns, few_rows, linear, linear_plus, scaled_product};
+use super::ops::product::{Columns, add_columns, few_rows, linear, linear_plus, product_in_rows, scaled_product};
 use super::ops::{add, dropout, gelu};
 use super::params::{ParamId, Params};
 use super::pass::Pass;
@@ -156,7 +156,7 @@ impl Projection {
             Some(folded) => {
                 let input = w.dim(1)?;
                 let d = if want_dx {
-                    scaled_product(dy, folded, 1.0)?
+                    product_in_rows(dy, folded)?
                 } else {
                     scaled_product(dy, &folded.narrow(1, input, adapter.width())?, 1.0)?
                 };

@@ -105,6 +105,15 @@ pub fn scaled_product(a: &Tensor, b: &Tensor, scale: f64) -> Result<Tensor> {
     if scale == 1.0 { Ok(product) } else { product * scale }
 }
 
+/// `a b`, in the operands' type and in rows that may lie apart.
+pub fn product_in_rows(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if cuda::applies(a) {
+        return cuda::product::product_in_rows(a, b);
+    }
+    scaled_product(a, b, 1.0)
+}
+
 /// x (N, in), w (out, in) -> x w^T (N, out); rows of both may lie apart.
 pub fn linear(x: &Tensor, w: &Tensor) -> Result<Tensor> {
     scaled_product(x, &w.t()?, 1.0)

@@ -14,6 +14,7 @@ pub mod gelu;
 pub mod gemm;
 pub mod gemv;
 pub mod layer_norm;
+pub mod lines;
 pub mod pointwise;
 pub mod rms_norm;
 #[cfg(any(test, feature = "cuda"))]

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Result, Tensor, bail};
 
-use super::launch::{Grid, Image, address, empty, image, lanes, launch, optional, rows, suffix};
+use super::launch::{Grid, Image, address, empty, image, lanes, launch, optional, rows, suffix, wide};
 use super::pointwise::Shares;
 use super::precision::multiplies;
 
@@ -96,10 +96,10 @@ pub fn adds_product(dy: &Tensor, dh: &Tensor, a: &Tensor, gate_up: &Tensor) -> R
 
 fn forward(kernel: &str, x: &Tensor, width: usize, room: usize) -> Result<Tensor> {
     let n = x.dim(0)?;
-    let y = empty((n, width + room), x.dtype(), x.device())?;
-    let (from, to) = (address(x)?, address(&y)?);
-    let v = lanes(x.dtype(), &[width, width + room], &[from, to]);
-    let args = [from, to, width.into(), (width + room).into()];
+    let y = wide(n, width, room, x.dtype(), x.device())?;
+    let (from, (to, stride)) = (address(x)?, rows(&y)?);
+    let v = lanes(x.dtype(), &[width, stride], &[from, to]);
+    let args = [from, to, width.into(), stride.into()];
     // SAFETY: n rows; the first `width` columns of y are written.
     unsafe { launch(x.device(), &IMAGE, &format!("{kernel}{}", suffix(x.dtype(), v)), grid(n, width, v), &args)? };
     Ok(y)

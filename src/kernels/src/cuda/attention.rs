@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
-use super::launch::{Arg, Grid, Image, Lists, address, empty, image, launch, optional, rows, suffix};
+use super::launch::{Arg, Grid, Image, Lists, address, empty, image, launch, optional, rows, suffix, wide};
 use super::precision::multiplies;
 use crate::attention::Heads;
 
@@ -30,11 +30,7 @@ pub fn applies(qkv: &Tensor, heads: Heads) -> bool {
 pub fn forward(qkv: &Tensor, lengths: &[usize], heads: Heads, room: usize) -> Result<(Tensor, Tensor)> {
     let n = check(qkv, lengths, heads)?;
     let (d, device) = (heads.size, qkv.device());
-    let width = heads.query * d + room;
-    if !width.is_multiple_of(2) {
-        bail!("{room} columns beside the attention's leave its rows at odd places");
-    }
-    let out = empty((n, width), qkv.dtype(), device)?;
+    let out = wide(n, heads.query * d, room, qkv.dtype(), device)?;
     let lse = empty((n, heads.query), DType::F32, device)?;
     #[cfg(hopper)]
     if super::attention_hopper::applies(qkv)? {
@@ -43,7 +39,8 @@ pub fn forward(qkv: &Tensor, lengths: &[usize], heads: Heads, room: usize) -> Re
     }
     let (tiles, count) = tiles(lengths, ROWS, Cost::OfQueries, device)?;
     let grid = Grid { blocks: (heads.query, count), threads: THREADS, shared: 4 * ROWS * d * 2 };
-    let args = [&[address(qkv)?, address(&out)?, address(&lse)?, address(&tiles)?][..], &shape(heads, width)].concat();
+    let (to, stride) = rows(&out)?;
+    let args = [&[address(qkv)?, to, address(&lse)?, address(&tiles)?][..], &shape(heads, stride)].concat();
     // SAFETY: the tiles cover the n rows of all three.
     unsafe { launch(device, &IMAGE, &format!("attention_forward_{d}{}", suffix(qkv.dtype(), 1)), grid, &args)? };
     Ok((out, lse))

@@ -44,8 +44,9 @@ pub(super) fn forward(qkv: &Tensor, lengths: &[usize], heads: Heads, out: &Tenso
     let (tiles, count) = tiles(lengths, ROWS, Cost::OfQueries, device)?;
     // Its own tile, two stages of keys and values, barriers: as in attention_hopper.cu.
     let grid = Grid { blocks: (heads.query, count), threads: THREADS, shared: 5 * ROWS * d * 2 + 128 };
-    let places = [address(out)?, address(lse)?, address(&tiles)?];
-    let sizes: [Arg; 4] = [heads.query.into(), heads.kv.into(), heads.scale.into(), out.dim(1)?.into()];
+    let (to, stride) = rows(out)?;
+    let places = [to, address(lse)?, address(&tiles)?];
+    let sizes: [Arg; 4] = [heads.query.into(), heads.kv.into(), heads.scale.into(), stride.into()];
     let args = [&places[..], &sizes].concat();
     // SAFETY: the tiles cover the rows of all three.
     unsafe { launch_with_values(device, &IMAGE, &format!("hopper_forward_{d}"), grid, &[TensorMap::new(qkv)?], &args) }

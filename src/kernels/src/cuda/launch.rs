@@ -8,6 +8,8 @@ use candle_core::cuda::cudarc::nvrtc::Ptx;
 use candle_core::cuda::{CudaDevice, CudaStorageSlice, DeviceId, WrapErr};
 use candle_core::{DType, Device, Result, Shape, Storage, Tensor, bail};
 
+use crate::lines::stride;
+
 /// The compiled kernels of one `.cu` file.
 pub(super) struct Image {
     pub name: &'static str,
@@ -105,6 +107,16 @@ pub(super) fn optional(t: Option<&Tensor>) -> Result<Arg> {
 pub(super) fn empty(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Result<Tensor> {
     // SAFETY: no element is read before the kernel that it is made for has written it.
     unsafe { Tensor::empty(shape, dtype, device) }
+}
+
+/// A matrix for kernels to write all of, whose rows start lines of memory.
+pub(super) fn empty_rows(n: usize, columns: usize, dtype: DType, device: &Device) -> Result<Tensor> {
+    empty((n, stride(columns, dtype.size_in_bytes())), dtype, device)?.narrow(1, 0, columns)
+}
+
+/// The same of (n, width + room); without room its rows lie together.
+pub(super) fn wide(n: usize, width: usize, room: usize, dtype: DType, device: &Device) -> Result<Tensor> {
+    if room == 0 { empty((n, width), dtype, device) } else { empty_rows(n, width + room, dtype, device) }
 }
 
 /// Elements that one 16-byte access holds, where all of these widths and addresses allow it; else 1.

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Result, Tensor, bail};
 
-use super::launch::{Arg, address, empty, rows};
+use super::launch::{Arg, address, empty, rows, wide};
 use super::matmul::{self, Epilogue, Matrix, Product};
 
 /// `y = x w^T + bias + residual` in bf16 or f16 with f32 sums: x (N, in) and w (out, in), whose rows may lie apart.
@@ -37,7 +37,7 @@ impl Linear<'_> {
     pub fn run_gelu(&self, room: usize) -> Result<(Tensor, Tensor)> {
         let (n, out) = (self.x.dim(0)?, self.w.dim(0)?);
         let before = empty((n, out), self.x.dtype(), self.x.device())?;
-        let y = empty((n, out + room), self.x.dtype(), self.x.device())?;
+        let y = wide(n, out, room, self.x.dtype(), self.x.device())?;
         self.into(&y.narrow(1, 0, out)?, Some(&before))?;
         Ok((before, y))
     }

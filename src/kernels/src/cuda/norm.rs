@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Result, Tensor, bail};
 
-use super::launch::{Grid, Image, address, empty, image, lanes, launch, optional, rows, suffix};
+use super::launch::{Grid, Image, address, empty, image, lanes, launch, optional, rows, suffix, wide};
 use super::pointwise::Shares;
 use super::precision::multiplies;
 
@@ -26,13 +26,14 @@ pub fn forward(x: &Tensor, w: &Tensor, b: Option<&Tensor>, eps: f64, room: usize
     if b.is_some_and(|b| b.dtype() != x.dtype() || b.dims() != [c]) {
         bail!("a norm of {:?} {:?} cannot take a bias {:?}", x.dtype(), x.shape(), b.map(Tensor::shape));
     }
-    let y = empty((n, c + room), x.dtype(), x.device())?;
+    let y = wide(n, c, room, x.dtype(), x.device())?;
+    let (to, stride) = rows(&y)?;
     let saved = empty((n, if b.is_some() { 2 } else { 1 }), DType::F32, x.device())?;
     let mut places = vec![address(x)?, address(w)?];
     places.extend(b.map(address).transpose()?);
-    places.push(address(&y)?);
-    let v = lanes(x.dtype(), &[c, c + room], &places);
-    let sizes = [address(&saved)?, c.into(), (c + room).into(), (eps as f32).into()];
+    places.push(to);
+    let v = lanes(x.dtype(), &[c, stride], &places);
+    let sizes = [address(&saved)?, c.into(), stride.into(), (eps as f32).into()];
     let held = b.is_some() && v > 1 && c <= HELD * 32 * v;
     let (kernel, grid) = match b {
         Some(_) if held => ("layer_norm_held", Grid::rows(n.div_ceil(HELD_THREADS / 32), HELD_THREADS)),

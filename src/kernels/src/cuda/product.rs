@@ -6,7 +6,7 @@ use candle_core::cuda::WrapErr;
 use candle_core::cuda::cudarc::cublas::{CudaBlas, result, sys};
 use candle_core::{DType, Device, Result, Tensor, bail};
 
-use super::launch::{empty, first};
+use super::launch::{empty, empty_rows, first};
 use super::matmul::{self, Epilogue, Lane, Matrix, Product};
 
 /// `into[:, at..] = beta into[:, at..] + scale a b` for a (M, K), b (K, N) of one type, each by rows or by columns, and into
@@ -86,6 +86,13 @@ fn of(into: &Tensor, at: usize, a: &Tensor, b: &Tensor, scale: f32, beta: f32) -
 pub fn new_product(a: &Tensor, b: &Tensor, scale: f32, dtype: DType) -> Result<Tensor> {
     let into = empty((a.dim(0)?, b.dim(1)?), dtype, a.device())?;
     product(&into, 0, a, b, scale, 0.0)?;
+    Ok(into)
+}
+
+/// `a b` (M, N) in the operands' type, in rows that start lines of memory.
+pub fn product_in_rows(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let into = empty_rows(a.dim(0)?, b.dim(1)?, a.dtype(), a.device())?;
+    product(&into, 0, a, b, 1.0, 0.0)?;
     Ok(into)
 }
 
