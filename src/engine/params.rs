@@ -44,9 +44,8 @@ pub enum Master {
     Low(Tensor),
 }
 
-/// cuBLAS is several times slower at matrices of two-byte types whose rows are no multiple of 8, as GPT-2's vocabulary of 50,257, and
-/// fastest where they start lines of memory.
-const ROWS: usize = 64;
+/// cuBLAS is several times slower at matrices of two-byte types whose rows are no multiple of this: GPT-2's vocabulary of 50,257.
+const ROWS: usize = 8;
 
 impl Param {
     fn new(slot: Slot, value: Tensor, master: Option<Master>) -> Self {
