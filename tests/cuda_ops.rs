@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{DType, Device, Result, Tensor};
+use voicetune::engine::beside;
 use voicetune::engine::device::{self, Want};
 use voicetune::engine::gradient::{Gradient, Parts, Unsummed};
 use voicetune::engine::ops::attention::{self, Heads};
@@ -149,9 +150,10 @@ fn activations(case: &Case) -> Result<()> {
         let expected = [&expected[..], &[expected[0].clone(), expected[2].clone(), expected[1].sum(0)?]].concat();
         case.check(&format!("{n} x {c} apart"), &expected, case.tolerance(), || {
             let copy = || Tensor::cat(&[&dy, &case.random(4, &[n, 8])], 1)?.narrow(1, 0, c);
-            let mut unsummed = Unsummed::default();
+            let (mut beside, mut unsummed) = (beside::Beside::default(), Unsummed::default());
             let (dx, y) = gelu::backward_again(copy()?, x.copy()?, true, Some(&mut unsummed))?;
-            unsummed.add_up()?;
+            beside.add_up(&mut unsummed)?;
+            beside.join()?;
             let Gradient { d: dx, sums } = dx;
             let (d_both, active) = swiglu::backward_again(Parts { dx: copy()?, product: None }, both.copy()?, true)?;
             let first = |wide: Tensor| wide.narrow(1, 0, c)?.contiguous();
@@ -196,12 +198,16 @@ fn swiglu_with_products(case: &Case) -> Result<()> {
 fn sums(case: &Case) -> Result<()> {
     for (n, c) in SIZES {
         let (x, y, bias) = (case.random(1, &[n, c]), case.random(2, &[n, c]), case.random(3, &[c]));
-        let expected = [(f32(&x) + f32(&y))?, f32(&x).broadcast_add(&f32(&bias))?, f32(&x).sum(0)?];
+        let sum = (f32(&x) + f32(&y))?;
+        let expected = [sum.clone(), sum, f32(&x).broadcast_add(&f32(&bias))?, f32(&x).sum(0)?];
         case.check(&format!("{n} x {c}"), &expected, case.tolerance(), || {
-            let mut unsummed = Unsummed::default();
-            let sums = add::column_sums(&x, &mut unsummed)?;
-            unsummed.add_up()?;
-            Ok(vec![add::add(x.copy()?, &y)?, add::add_bias(x.copy()?, &bias)?, sums])
+            let (mut beside, mut unsummed) = (beside::Beside::default(), Unsummed::default());
+            let sums = beside.column_sums(&x, &mut unsummed)?;
+            beside.add_up(&mut unsummed)?;
+            let apart = beside.add(x.copy()?, &y)?;
+            let sum = add::add(x.copy()?, &y)?;
+            beside.join()?;
+            Ok(vec![sum, apart, add::add_bias(x.copy()?, &bias)?, sums])
         });
     }
     Ok(())

@@ -228,7 +228,7 @@ impl Block {
             }
         };
         self.qkv.finish(params, pending, &saved.qkv.or(again)?, pass)?;
-        params.unsummed.add_up()?;
+        params.add_up()?;
         Ok(dx)
     }
 

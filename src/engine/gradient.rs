@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 #[cfg(feature = "cuda")]
-use voicetune_kernels::cuda::pointwise::{Shares, add_up};
+use voicetune_kernels::cuda::pointwise::Shares;
 
 use super::ops::product::add_product;
 
@@ -12,7 +12,7 @@ pub struct Gradient {
     /// (N, C)
     pub d: Tensor,
     /// Its sums over the rows (C) in f32, where what made it took them along: the gradient of a bias that was added there. Whole once
-    /// [`Unsummed::add_up`] was called.
+    /// [`Params::add_up`](super::params::Params::add_up) was called.
     pub sums: Option<Tensor>,
 }
 
@@ -46,13 +46,4 @@ impl Parts {
 pub struct Unsummed {
     #[cfg(feature = "cuda")]
     pub shares: Vec<Shares>,
-}
-
-impl Unsummed {
-    /// Makes all sums whole that ops have left here.
-    pub fn add_up(&mut self) -> Result<()> {
-        #[cfg(feature = "cuda")]
-        add_up(&std::mem::take(&mut self.shares))?;
-        Ok(())
-    }
 }

@@ -215,7 +215,7 @@ impl Model {
                 None => return Ok(losses),
             }
         }
-        self.params.unsummed.add_up()?;
+        self.params.add_up()?;
         if embedding_trained {
             self.params.beside.join()?; // the head may be the embedding
             let grad = self.params.take_grad(self.embedding)?;

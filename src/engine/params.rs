@@ -107,7 +107,7 @@ impl Param {
 /// All parameters of a model, base weights first, then adapters.
 #[derive(Debug)]
 pub struct Params {
-    /// Makes the gradients that are products.
+    /// Makes gradients of weights.
     pub beside: Beside,
     list: Vec<Param>,
     pub dtype: DType,
@@ -262,15 +262,20 @@ impl Params {
 
     /// Adds to a parameter's gradient.
     pub fn add_grad(&mut self, id: ParamId, gradient: Tensor) -> Result<()> {
-        if self.list[id.0].grad.is_some() {
-            self.unsummed.add_up()?; // the gradient may be among them
-        }
-        let param = &mut self.list[id.0];
-        param.grad = Some(match param.take_grad() {
+        let gradient = match self.list[id.0].take_grad() {
             None => gradient,
-            Some(sum) => super::ops::add::add(sum, &gradient)?,
-        });
+            Some(sum) => {
+                self.add_up()?; // the gradient may be among them
+                self.beside.add(sum, &gradient)?
+            }
+        };
+        self.put_grad(id, gradient);
         Ok(())
+    }
+
+    /// Makes what is missing of sums over rows, beside what is launched next: see [`Beside`].
+    pub fn add_up(&mut self) -> Result<()> {
+        Ok(self.beside.add_up(&mut self.unsummed)?)
     }
 
     /// Adds `scale * a b` to a parameter's gradient, beside what is launched next: see [`Beside`].

@@ -137,7 +137,10 @@ impl Projection {
         let trained = params.is_trained(self.weight);
         let Gradient { d: dy, sums } = dy;
         if let Some(bias) = self.bias.filter(|_| trained) {
-            let sums = sums.clone().map_or_else(|| add::column_sums(dy, &mut params.unsummed), Ok)?;
+            let sums = match sums {
+                Some(sums) => sums.clone(),
+                None => params.beside.column_sums(dy, &mut params.unsummed)?,
+            };
             params.add_grad(bias, sums)?;
         }
         let dy_kept = trained.then(|| dy.clone());

@@ -3,7 +3,7 @@
 use candle_core::cuda::cudarc::driver::CudaStream;
 use candle_core::{DType, Device, Result, Tensor, bail};
 
-use super::launch::{Arg, Grid, Image, Lists, address, empty, image, launch, launch_on, rows};
+use super::launch::{Arg, Grid, Image, Lists, Words, address, empty, image, launch, launch_on, rows};
 use super::letter::Letter;
 use crate::adamw::Step;
 
@@ -136,7 +136,7 @@ pub(super) fn squares(gradient: &Tensor, sums: &Tensor, stream: &CudaStream) -> 
     let (n, bytes) = (gradient.elem_count(), gradient.dtype().size_in_bytes());
     let args = [address(gradient)?, bytes.into(), n.into(), address(sums)?];
     // SAFETY: a sum for each share of n elements.
-    unsafe { launch_on(stream, gradient.device(), &IMAGE, "squares_of", Grid::rows(sums.elem_count(), THREADS), &args) }
+    unsafe { launch_on::<Words>(stream, gradient.device(), &IMAGE, "squares_of", Grid::rows(sums.elem_count(), THREADS), &[], &args) }
 }
 
 /// Parameters ready for the kernels: their addresses and the blocks' shares, on the device.

@@ -1,5 +1,5 @@
-//! A second stream of the device, for products whose results are not needed at once: they take the multiprocessors that the kernels of
-//! the first leave idle, at the end of a product or in a narrow pass.
+//! A second stream of the device, for products and sums whose results are not needed at once: they take the multiprocessors that the
+//! kernels of the first leave idle, at the end of a product or in a narrow pass.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,17 +12,18 @@ use candle_core::{DType, Device, Result, Tensor, bail};
 use super::adamw;
 use super::launch::empty;
 use super::matmul::Lane;
+use super::pointwise::{self, Shares};
 use super::product;
 
 /// Groups that may still be under way when the next one begins: their operands stay in memory for so long.
 const GROUPS: usize = 2;
 
-/// Products beside the device's own stream.
+/// Work beside the device's own stream.
 pub struct Beside {
     own: Arc<CudaStream>,
     beside: Lane,
     blas: CudaBlas,
-    /// What the products since the last group work on.
+    /// What is worked on since the last group.
     tensors: Vec<Tensor>,
     /// Groups that the own stream has not waited for yet, the oldest first: where they end, and what they work on.
     groups: VecDeque<(CudaEvent, Vec<Tensor>)>,
@@ -46,9 +47,7 @@ impl Beside {
     /// `into = beta into + scale a b` as [`product::product`] has it, behind all that was launched so far. Until [`Beside::join`] `into`
     /// must not be read, nor the operands be written.
     pub fn product(&mut self, into: &Tensor, a: &Tensor, b: &Tensor, scale: f32, beta: f32) -> Result<()> {
-        self.beside.stream.join(&self.own).w()?;
-        // Kept even if the launch fails: something may have been launched.
-        self.tensors.extend([into, a, b].map(Tensor::clone));
+        self.follow([into, a, b].map(Tensor::clone))?;
         product::on(&self.beside, &self.blas, into, a, b, scale, beta)
     }
 
@@ -70,7 +69,39 @@ impl Beside {
         Ok((gradient, squares))
     }
 
-    /// Ends a group of products, and lets the device's own stream wait for all groups but the last two.
+    /// Sums over the rows of x as [`pointwise::column_sums`] has them, behind all that was launched so far; they are for
+    /// [`Beside::add_up`] to add up.
+    pub fn column_sums(&mut self, x: &Tensor, shares: &mut Vec<Shares>) -> Result<Tensor> {
+        self.follow([x.clone()])?;
+        let (share, sums) = pointwise::column_sums_on(&self.beside.stream, x)?;
+        self.tensors.extend(share.tensors()); // they are written here, if nobody adds them up
+        shares.push(share);
+        Ok(sums)
+    }
+
+    /// Adds up what is still in parts, behind all that was launched so far: see [`pointwise::add_up`].
+    pub fn add_up(&mut self, shares: &[Shares]) -> Result<()> {
+        if shares.is_empty() {
+            return Ok(());
+        }
+        self.follow(shares.iter().flat_map(Shares::tensors))?;
+        pointwise::add_up_on(&self.beside.stream, shares)
+    }
+
+    /// `into += x`, behind all that was launched so far.
+    pub fn add(&mut self, into: &Tensor, x: &Tensor) -> Result<()> {
+        self.follow([into, x].map(Tensor::clone))?;
+        pointwise::add_on(&self.beside.stream, into, x)
+    }
+
+    /// Lets what comes next here wait for all that was launched so far, and keeps what it works on: before the launch, since one that fails
+    /// may have launched something.
+    fn follow(&mut self, tensors: impl IntoIterator<Item = Tensor>) -> Result<()> {
+        self.tensors.extend(tensors);
+        self.beside.stream.join(&self.own).w()
+    }
+
+    /// Ends a group, and lets the device's own stream wait for all groups but the last two.
     pub fn lap(&mut self) -> Result<()> {
         if !self.tensors.is_empty() {
             self.groups.push_back((self.beside.stream.record_event(None).w()?, std::mem::take(&mut self.tensors)));
@@ -78,7 +109,7 @@ impl Beside {
         self.wait(GROUPS)
     }
 
-    /// Lets the device's own stream wait for all products: what it launches next may read them.
+    /// Lets the device's own stream wait for all groups: what it launches next may read what they made.
     pub fn join(&mut self) -> Result<()> {
         self.lap()?;
         self.wait(0)

@@ -103,6 +103,12 @@ pub(super) fn optional(t: Option<&Tensor>) -> Result<Arg> {
     t.map_or(Ok(Arg(0)), address)
 }
 
+/// The stream on which a device does all that is not sent elsewhere.
+pub(super) fn own_stream(device: &Device) -> Result<Arc<CudaStream>> {
+    let Device::Cuda(device) = device else { bail!("expected a CUDA device") };
+    Ok(device.cuda_stream())
+}
+
 /// A tensor for a kernel to write; it must write all of it.
 pub(super) fn empty(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Result<Tensor> {
     // SAFETY: no element is read before the kernel that it is made for has written it.
@@ -225,16 +231,6 @@ pub(super) unsafe fn launch(device: &Device, image: &Image, name: &str, grid: Gr
     unsafe { launch_with_values::<Words>(device, image, name, grid, &[], args) }
 }
 
-/// Launches on another stream of the device.
-///
-/// # Safety
-/// As for [`launch`].
-pub(super) unsafe fn launch_on(stream: &CudaStream, device: &Device, image: &Image, name: &str, grid: Grid, args: &[Arg]) -> Result<()> {
-    let Device::Cuda(device) = device else { bail!("expected a CUDA device") };
-    // SAFETY: promised by the caller.
-    unsafe { launch_by_values::<Words>(stream, device, image, name, grid, &[], args) }
-}
-
 /// Four words that a kernel takes by value, as one structure.
 pub(super) struct Words {
     /// Read by the kernel alone.
@@ -285,7 +281,7 @@ impl TensorMap {
     }
 }
 
-/// The same for a kernel whose first arguments are structures, tensor maps for one.
+/// [`launch`] of a kernel whose first arguments are structures, tensor maps for one.
 ///
 /// # Safety
 /// As for [`launch`].
@@ -297,22 +293,24 @@ pub(super) unsafe fn launch_with_values<V: DeviceRepr>(
     values: &[V],
     args: &[Arg],
 ) -> Result<()> {
-    let Device::Cuda(device) = device else { bail!("expected a CUDA device") };
     // SAFETY: promised by the caller.
-    unsafe { launch_by_values(&device.cuda_stream(), device, image, name, grid, values, args) }
+    unsafe { launch_on(own_stream(device)?.as_ref(), device, image, name, grid, values, args) }
 }
 
+/// The same on any stream of the device.
+///
 /// # Safety
 /// As for [`launch`].
-unsafe fn launch_by_values<V: DeviceRepr>(
+pub(super) unsafe fn launch_on<V: DeviceRepr>(
     stream: &CudaStream,
-    device: &CudaDevice,
+    device: &Device,
     image: &Image,
     name: &str,
     grid: Grid,
     values: &[V],
     args: &[Arg],
 ) -> Result<()> {
+    let Device::Cuda(device) = device else { bail!("expected a CUDA device") };
     let function = function(device, image, name, grid.shared)?;
     let mut builder = stream.launch_builder(&function);
     for value in values {

@@ -1,8 +1,9 @@
 //! Sums of activations: residuals, biases over rows, and sums of columns.
 
-use candle_core::{DType, Result, Tensor, bail};
+use candle_core::cuda::cudarc::driver::CudaStream;
+use candle_core::{DType, Device, Result, Tensor, bail};
 
-use super::launch::{Grid, Image, Words, address, empty, image, lanes, launch, launch_with_values, suffix};
+use super::launch::{Grid, Image, Words, address, empty, image, lanes, launch, launch_on, own_stream, suffix};
 
 const IMAGE: Image = image!("pointwise");
 
@@ -11,6 +12,11 @@ const ROWS: usize = 64;
 
 /// `into += x`, in the memory of `into`.
 pub fn add(into: &Tensor, x: &Tensor) -> Result<()> {
+    add_on(own_stream(into.device())?.as_ref(), into, x)
+}
+
+/// The same on any stream of their device.
+pub(super) fn add_on(stream: &CudaStream, into: &Tensor, x: &Tensor) -> Result<()> {
     if into.shape() != x.shape() || into.dtype() != x.dtype() {
         bail!("cannot add {:?} {:?} to {:?} {:?}", x.dtype(), x.shape(), into.dtype(), into.shape());
     }
@@ -18,7 +24,7 @@ pub fn add(into: &Tensor, x: &Tensor) -> Result<()> {
     let v = lanes(into.dtype(), &[n], &[to, from]);
     let name = format!("add{}", suffix(into.dtype(), v));
     // SAFETY: both have n elements.
-    unsafe { launch(into.device(), &IMAGE, &name, Grid::over(n / v), &[to, from, n.into()]) }
+    unsafe { launch_on::<Words>(stream, into.device(), &IMAGE, &name, Grid::over(n / v), &[], &[to, from, n.into()]) }
 }
 
 /// Adds `bias` (C) to each row of `into` (N, C), in its memory.
@@ -53,6 +59,16 @@ impl Shares {
         Ok((Shares { partials, totals, c }, each))
     }
 
+    /// Where they lie.
+    pub fn device(&self) -> &Device {
+        self.totals.device()
+    }
+
+    /// What [`add_up`] reads and writes.
+    pub(super) fn tensors(&self) -> [Tensor; 2] {
+        [self.partials.clone(), self.totals.clone()]
+    }
+
     /// An argument of `column_totals`.
     fn words(&self) -> Result<[u64; 4]> {
         let ((chunks, columns), stride) = (self.partials.dims2()?, self.totals.dim(1)?);
@@ -63,6 +79,12 @@ impl Shares {
 
 /// Adds up what is still in parts, each sum in the order of its parts.
 pub fn add_up(shares: &[Shares]) -> Result<()> {
+    let Some(first) = shares.first() else { return Ok(()) };
+    add_up_on(own_stream(first.partials.device())?.as_ref(), shares)
+}
+
+/// The same on any stream of their device.
+pub(super) fn add_up_on(stream: &CudaStream, shares: &[Shares]) -> Result<()> {
     for some in shares.chunks(4) {
         let mut words = [const { Words { _words: [0; 4] } }; 4]; // empty lists
         let mut blocks = 0;
@@ -72,13 +94,20 @@ pub fn add_up(shares: &[Shares]) -> Result<()> {
         }
         let grid = Grid { blocks: (blocks, 1), threads: 1024, shared: 0 };
         // SAFETY: of each of the four (chunks, columns) elements are read, and C of each row of the totals written.
-        unsafe { launch_with_values(some[0].partials.device(), &IMAGE, "column_totals", grid, &words, &[])? };
+        unsafe { launch_on(stream, some[0].partials.device(), &IMAGE, "column_totals", grid, &words, &[])? };
     }
     Ok(())
 }
 
 /// Sums over the rows of x (N, C): what will be (C) in f32 once `shares` are added up.
 pub fn column_sums(x: &Tensor, shares: &mut Vec<Shares>) -> Result<Tensor> {
+    let (share, sums) = column_sums_on(own_stream(x.device())?.as_ref(), x)?;
+    shares.push(share);
+    Ok(sums)
+}
+
+/// The same on any stream of its device.
+pub(super) fn column_sums_on(stream: &CudaStream, x: &Tensor) -> Result<(Shares, Tensor)> {
     let (n, c) = x.dims2()?;
     let chunks = n.div_ceil(ROWS).max(1);
     let partials = empty((chunks, c), DType::F32, x.device())?;
@@ -87,8 +116,7 @@ pub fn column_sums(x: &Tensor, shares: &mut Vec<Shares>) -> Result<Tensor> {
     let grid = Grid { blocks: (c.div_ceil(32 * v), chunks), threads: 256, shared: 0 };
     let args = [&places[..], &[n.into(), c.into(), ROWS.into()]].concat();
     // SAFETY: (n, c) elements are read, (chunks, c) written.
-    unsafe { launch(x.device(), &IMAGE, &format!("column_partials{}", suffix(x.dtype(), v)), grid, &args)? };
+    unsafe { launch_on::<Words>(stream, x.device(), &IMAGE, &format!("column_partials{}", suffix(x.dtype(), v)), grid, &[], &args)? };
     let (share, mut sums) = Shares::new(partials, c)?;
-    shares.push(share);
-    Ok(sums.remove(0))
+    Ok((share, sums.remove(0)))
 }
