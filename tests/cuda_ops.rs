@@ -285,7 +285,7 @@ fn products(case: &Case) -> Result<()> {
         let gradient = (f32(&into).narrow(1, 0, n)?.contiguous()? + &exact)?;
         case.check(
             &format!("{m} x {k} x {n}"),
-            &[(&exact * 0.25)?, sum, columns, gradient, exact.clone(), (&exact * 4.0)?],
+            &[(&exact * 0.25)?, exact.clone(), sum, columns, gradient, exact.clone(), (&exact * 4.0)?],
             case.tolerance(),
             || {
                 let start = into.narrow(1, 0, n)?.contiguous()?;
@@ -299,6 +299,7 @@ fn products(case: &Case) -> Result<()> {
                 let parts = [Columns { at: 3, a: part(&a)?, b: b.clone() }];
                 Ok(vec![
                     scaled_product(&a, &b, 0.25)?,
+                    product_in_rows(&a, &b)?.contiguous()?,
                     add_product(start.copy()?, &a, &b, 0.5)?,
                     add_columns(into.copy()?, &parts, rows, 2.0, false)?,
                     add_product(f32(&start).copy()?, &a, &b, 1.0)?,

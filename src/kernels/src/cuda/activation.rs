@@ -8,7 +8,8 @@ use super::precision::multiplies;
 
 const IMAGE: Image = image!("activation");
 const THREADS: usize = 256;
-/// Blocks of rows that keep all multiprocessors busy: with sums over the rows each takes several rows, up to 16.
+/// Blocks that keep all multiprocessors busy: with sums over the rows each takes several rows, up to 16, since what it leaves is to be added
+/// up too.
 const ENOUGH_BLOCKS: usize = 264;
 /// Rows and columns that a block takes where it adds a product.
 const ROWS: usize = 16;
@@ -39,7 +40,7 @@ pub fn gelu_backward(dy: &Tensor, x: &Tensor, again: bool, shares: Option<&mut V
     // A row's lanes shared out evenly over its blocks.
     let blocks_a_row = (width / v).div_ceil(THREADS);
     let threads = (width / v).div_ceil(blocks_a_row).next_multiple_of(32);
-    let a_block = if shares.is_some() { (n / ENOUGH_BLOCKS).clamp(1, 16) } else { 2 };
+    let a_block = if shares.is_some() { (n * blocks_a_row / ENOUGH_BLOCKS).clamp(1, 16) } else { 2 };
     let blocks = n.div_ceil(a_block);
     let partials = if shares.is_some() { Some(empty((blocks, width), DType::F32, x.device())?) } else { None };
     let args = [d, at, optional(partials.as_ref())?, n.into(), width.into(), stride.into(), a_block.into(), u32::from(again).into()];

@@ -194,11 +194,11 @@ impl Product {
         Ok(description)
     }
 
-    /// Whether its algorithm is chosen here: see [`SHORT`]; in types of two bytes.
+    /// Whether its algorithm is chosen here: see [`SHORT`]; in types of two bytes, all columns at 16-byte boundaries.
     pub fn is_short(&self) -> bool {
         let (rows, columns, depth) = self.size();
-        let types = [self.a.0.dtype, self.d.dtype];
-        SHORT.contains(&rows.min(columns).min(depth)) && types.iter().all(|dtype| dtype.size_in_bytes() == 2)
+        let fits = |matrix: &Matrix| matrix.dtype.size_in_bytes() == 2 && matrix.alignment() == 16;
+        SHORT.contains(&rows.min(columns).min(depth)) && self.matrices().iter().all(fits)
     }
 
     /// Rows and columns of the result, and the depth that is summed over.

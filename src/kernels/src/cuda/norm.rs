@@ -18,6 +18,8 @@ const BLOCKS: usize = 264;
 /// Rows narrower than this are held by the threads of a block of norm_sums.cu, in the shared memory that a kernel has unasked: at this
 /// width it would be a few bytes short.
 const STAGED_WIDTH: usize = THREADS * 8;
+/// Rows that a block of it takes at least, if that leaves each multiprocessor one: the sums it leaves are to be added up too.
+const STAGED_ROWS: usize = 4;
 
 /// x (N, C), w (C), and b (C) for LayerNorm; without it RMSNorm. -> y, the first C columns of (N, C + room), of which the others are left
 /// unwritten, and figures of each row in f32: r (N, 1), or mean and r (N, 2).
@@ -102,7 +104,7 @@ pub fn backward(
     let staged = kinds > 0 && !want.again && x.dtype() == DType::BF16 && v > 1 && c < STAGED_WIDTH && multiplies(DType::BF16, device)?;
     let (image, kernel, a_block, shared) = if staged {
         // Two stages of two rows of three matrices.
-        (&STAGED, "_staged", n.div_ceil(BLOCKS), 2 * 2 * 3 * c * 2)
+        (&STAGED, "_staged", n.div_ceil(BLOCKS).max((n / (BLOCKS / 2)).clamp(1, STAGED_ROWS)), 2 * 2 * 3 * c * 2)
     } else if kinds > 0 {
         let fits = [1, 2, 4, 8].into_iter().find(|rows| n.div_ceil(*rows) <= BLOCKS);
         (&IMAGE, "_sums", fits.unwrap_or(16), 0)

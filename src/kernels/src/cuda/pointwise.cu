@@ -60,11 +60,36 @@ struct Shares {
     uint32_t chunks, columns, c, stride;
 };
 
-// Adds up four lists of partial sums, of which some may be empty: a block of 1,024 threads 32 columns, whose chunks its 32 warps share out.
+// Totals of 32 V columns: the block's 32 warps share out the chunks, whose sums a thread reads of V neighbouring columns.
+template <int V> __device__ void column_totals(const Shares &of, uint32_t block) {
+    __shared__ float shares[V][32][33];
+    uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, column = (block * 32 + lane) * V;
+    float sum[V] = {};
+    if (column < of.columns)
+#pragma unroll 4
+        for (uint32_t i = warp; i < of.chunks; i += 32) {
+            auto a = Lanes<float, V>::load(of.partials + size_t(i) * of.columns + column);
+#pragma unroll
+            for (int k = 0; k < V; k++) sum[k] += a.v[k];
+        }
+#pragma unroll
+    for (int k = 0; k < V; k++) shares[k][warp][lane] = sum[k];
+    __syncthreads();
+    // Transposed: each warp adds up V neighbouring columns.
+    column = (block * 32 + warp) * V;
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+        float total = warp_sum(shares[k][lane][warp]);
+        uint32_t own = column + k;
+        if (lane == 0 && own < of.columns) of.totals[size_t(own / of.c) * of.stride + own % of.c] = total;
+    }
+}
+
+// Adds up four lists of partial sums, of which some may be empty: a block of 1,024 threads 128 columns, or 32 where rows start anywhere.
 extern "C" __global__ void column_totals(Shares a, Shares b, Shares c, Shares d) {
-    __shared__ float shares[32][33];
     uint32_t block = blockIdx.x;
-    auto blocks = [](const Shares &of) { return (of.columns + 31) / 32; };
+    auto wide = [](const Shares &of) { return of.columns % 4 == 0; };
+    auto blocks = [&](const Shares &of) { return wide(of) ? (of.columns + 127) / 128 : (of.columns + 31) / 32; };
     if (block >= blocks(a)) {
         block -= blocks(a), a = b;
         if (block >= blocks(a)) {
@@ -72,15 +97,6 @@ extern "C" __global__ void column_totals(Shares a, Shares b, Shares c, Shares d)
             if (block >= blocks(a)) block -= blocks(a), a = d;
         }
     }
-    uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32, column = block * 32 + lane;
-    float sum = 0.0f;
-    if (column < a.columns)
-#pragma unroll 4
-        for (uint32_t i = warp; i < a.chunks; i += 32) sum += a.partials[size_t(i) * a.columns + column];
-    shares[warp][lane] = sum;
-    __syncthreads();
-    // Transposed: each warp adds up one column.
-    sum = warp_sum(shares[lane][warp]);
-    column = block * 32 + warp;
-    if (lane == 0 && column < a.columns) a.totals[size_t(column / a.c) * a.stride + column % a.c] = sum;
+    if (wide(a)) column_totals<4>(a, block);
+    else column_totals<1>(a, block);
 }

@@ -90,7 +90,8 @@ pub(super) fn add_up_on(stream: &CudaStream, shares: &[Shares]) -> Result<()> {
         let mut blocks = 0;
         for (words, shares) in words.iter_mut().zip(some) {
             words._words = shares.words()?;
-            blocks += shares.partials.dim(1)?.div_ceil(32);
+            let columns = shares.partials.dim(1)?;
+            blocks += columns.div_ceil(if columns.is_multiple_of(4) { 128 } else { 32 });
         }
         let grid = Grid { blocks: (blocks, 1), threads: 1024, shared: 0 };
         // SAFETY: of each of the four (chunks, columns) elements are read, and C of each row of the totals written.
