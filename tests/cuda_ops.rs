@@ -12,7 +12,7 @@ use voicetune::engine::beside;
 use voicetune::engine::device::{self, Want};
 use voicetune::engine::gradient::{Gradient, Parts, Unsummed};
 use voicetune::engine::ops::attention::{self, Heads};
-use voicetune::engine::ops::product::{Columns, add_columns, add_product, few_rows, first_product, linear_plus, scaled_product};
+use voicetune::engine::ops::product::{Columns, add_columns, add_product, few_rows, first_product, linear_plus, product_in_rows, scaled_product};
 use voicetune::engine::ops::rope::{Rotations, Turn};
 use voicetune::engine::ops::{add, cross_entropy, dropout, embedding, gelu, layer_norm, rms_norm, swiglu};
 use voicetune_kernels::cuda::beside::Beside;
