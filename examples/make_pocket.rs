@@ -15,7 +15,7 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokenizers::Tokenizer;
-use voicetune::config::{Optimizer, OptimizerName, Precision, Recompute, Schedule, ScheduleName, StateType};
+use voicetune::config::{Optimizer, Precision, Recompute, Schedule, ScheduleName};
 use voicetune::dataset::batch::Batch;
 use voicetune::engine::optim::AdamW;
 use voicetune::engine::spec::Spec;
@@ -63,14 +63,7 @@ fn main() -> Result<()> {
 
     let mut model = Model::random(&spec, &device, Precision::F32, SEED)?;
     model.train_full()?;
-    let config = Optimizer {
-        name: OptimizerName::Adamw,
-        learning_rate: PEAK,
-        weight_decay: 0.1,
-        betas: [0.9, 0.95],
-        eps: 1e-8,
-        state: StateType::F32,
-    };
+    let config = Optimizer { learning_rate: PEAK, weight_decay: 0.1, betas: [0.9, 0.95], ..Default::default() };
     let cosine = Schedule { name: ScheduleName::Cosine, warmup_steps: 100 };
     let mut optimizer = AdamW::new(&config, &model)?;
     let mut order: Vec<usize> = (0..train.len()).collect();

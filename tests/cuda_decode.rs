@@ -8,7 +8,7 @@
 use std::ops::ControlFlow;
 
 use candle_core::{DType, Device, Result, Tensor};
-use voicetune::config::{Lora, Optimizer, OptimizerName, Precision, Recompute, StateType};
+use voicetune::config::{Lora, Optimizer, Precision, Recompute};
 use voicetune::dataset::batch::Batch;
 use voicetune::engine::device::{self, Want};
 use voicetune::engine::ops::attention::{self, Heads};
@@ -327,14 +327,7 @@ fn models(config: &str, rank: usize, precision: Precision, device: &Device) {
 fn train(model: &mut Model) {
     let tokens: Vec<u32> = (0..60).map(|i| i * i % 1003).collect();
     let batch = Batch { targets: tokens.iter().map(|t| (t + 1) % 1003).collect(), weights: vec![1; 60], lengths: vec![60], tokens };
-    let config = Optimizer {
-        name: OptimizerName::Adamw,
-        learning_rate: 0.02,
-        weight_decay: 0.0,
-        betas: [0.9, 0.999],
-        eps: 1e-8,
-        state: StateType::F32,
-    };
+    let config = Optimizer { learning_rate: 0.02, ..Default::default() };
     let mut optimizer = AdamW::new(&config, model).unwrap();
     for step in 0..5 {
         let key = StepKey { seed: 1, step, micro: 0, micro_steps: 1, recompute: Recompute::Auto, memory: None };

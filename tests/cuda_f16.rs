@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::{Device, Tensor};
-use voicetune::config::{Lora, Optimizer, OptimizerName, Precision, Recompute, StateType};
+use voicetune::config::{Lora, Optimizer, Precision, Recompute};
 use voicetune::dataset::batch::Batch;
 use voicetune::engine::device::{self, Want};
 use voicetune::engine::optim::AdamW;
@@ -46,14 +46,7 @@ struct Trained {
 const RATE: f64 = 1e-4;
 
 fn optimizer(model: &Model) -> AdamW {
-    let config = Optimizer {
-        name: OptimizerName::Adamw,
-        learning_rate: RATE,
-        weight_decay: 0.0,
-        betas: [0.9, 0.999],
-        eps: 1e-8,
-        state: StateType::F32,
-    };
+    let config = Optimizer { learning_rate: RATE, ..Default::default() };
     AdamW::new(&config, model).unwrap()
 }
 

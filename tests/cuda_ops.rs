@@ -12,9 +12,12 @@ use voicetune::engine::beside;
 use voicetune::engine::device::{self, Want};
 use voicetune::engine::gradient::{Gradient, Parts, Unsummed};
 use voicetune::engine::ops::attention::{self, Heads};
-use voicetune::engine::ops::product::{Columns, add_columns, add_product, few_rows, first_product, linear_plus, product_in_rows, scaled_product};
+use voicetune::engine::ops::product::{
+    Columns, add_columns, add_product, few_rows, first_product, linear_plus, product_in_rows, scaled_product,
+};
 use voicetune::engine::ops::rope::{Rotations, Turn};
 use voicetune::engine::ops::{add, cross_entropy, dropout, embedding, gelu, layer_norm, rms_norm, swiglu};
+use voicetune_kernels::adamw::Step;
 use voicetune_kernels::cuda::beside::Beside;
 use voicetune_kernels::cuda::host::{HostTable, Table};
 use voicetune_kernels::cuda::{activation, adamw, embedding as cuda_embedding, norm, normal, pointwise};
@@ -56,6 +59,9 @@ pub fn all() {
     }
     if wanted("AdamW") {
         optimiser(&device).unwrap();
+    }
+    if wanted("squares") {
+        squares(&device).unwrap();
     }
     if wanted("draws") {
         draws(&device).unwrap();
@@ -429,6 +435,10 @@ fn attentions(case: &Case) -> Result<()> {
     Ok(())
 }
 
+fn step_of(t: u64) -> Step {
+    Step { learning_rate: 1e-2, weight_decay: 0.1, betas: [0.9, 0.999], eps: 1e-8, t, grad_scale: 1.0 }
+}
+
 /// Against the CPU's fused update, three steps of parameters of odd sizes.
 fn optimiser(device: &Device) -> Result<()> {
     let make = |seed: u64, n: usize| normal::normal(n, 1.0, seed << 40, DType::F32, device);
@@ -458,10 +468,8 @@ fn optimiser(device: &Device) -> Result<()> {
         let (worst, near) = (list(&p[i]), list(&high[i]));
         assert!(worst.iter().zip(near).all(|(p, near)| (p - near).abs() <= p.abs() / 256.0), "and one of them is near it");
     }
-    let step_of =
-        |t| voicetune_kernels::adamw::Step { learning_rate: 1e-2, weight_decay: 0.1, betas: [0.9, 0.999], eps: 1e-8, t, grad_scale: 1.0 };
     for t in 1..=3 {
-        let step = voicetune_kernels::adamw::Step { grad_scale: 0.5, ..step_of(t) };
+        let step = Step { grad_scale: 0.5, ..step_of(t) };
         let parameters = (0..sizes.len())
             .map(|i| adamw::Parameter {
                 p: adamw::Master::Whole(&p[i]),
@@ -476,7 +484,7 @@ fn optimiser(device: &Device) -> Result<()> {
         let exact: f64 = gradients.iter().flatten().map(|&g| f64::from(g).powi(2)).sum();
         // Clipped to half of itself; or halved beforehand, and not clipped; or made larger beforehand, and clipped all the same.
         let (before, most) = [(1.0, 0.5), (0.5, 0.0), (4.0, 0.5)][t as usize - 1];
-        let scaled = voicetune_kernels::adamw::Step { grad_scale: before, ..step };
+        let scaled = Step { grad_scale: before, ..step };
         let clip = |batch: &adamw::Batch| batch.clip(&scaled, most * (exact.sqrt() + 1e-6));
         let clipped = clip(&batch)?;
         batch.update(&clipped)?;
@@ -494,23 +502,6 @@ fn optimiser(device: &Device) -> Result<()> {
         for i in 0..sizes.len() {
             voicetune_kernels::adamw::update(&mut expected_p[i], &mut expected_m[i], &mut expected_v[i], &gradients[i], &step);
         }
-    }
-    // Squares that were added up right behind their gradient are those that are added up later.
-    let mut beside = Beside::new(device)?;
-    for (rows, columns, depth) in [(3, 8, 5), (130, 136, 200), (520, 264, 136)] {
-        let operand = |seed: u64, shape: (usize, usize)| make(seed, shape.0 * shape.1)?.reshape(shape)?.to_dtype(DType::BF16);
-        let (a, b) = (operand(5, (rows, depth))?, operand(6, (depth, columns))?);
-        let (gradient, squares) = beside.new_gradient(&a, &b)?;
-        beside.join()?;
-        let [p, m, v] = [(); 3].map(|()| Tensor::zeros((rows, columns), DType::F32, device));
-        let (p, m, v) = (p?, m?, v?);
-        let norm = |squares| -> Result<f64> {
-            let parameter = adamw::Parameter { p: adamw::Master::Whole(&p), m: &m, v: &v, g: gradient.clone(), squares, value: None };
-            adamw::Batch::new(vec![parameter], device)?.clip(&step_of(1), 0.0)?.norm()
-        };
-        let exact = list(&gradient.to_dtype(DType::F32)?).iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
-        assert_eq!(norm(Some(&squares))?, norm(None)?);
-        assert!((norm(None)? / exact - 1.0).abs() < 1e-6);
     }
     // A norm that is not finite changes nothing.
     let (before, broken) = (list(&p[2]), (&g[2] / 0.0)?);
@@ -537,6 +528,28 @@ fn optimiser(device: &Device) -> Result<()> {
     }
     assert!(worst < 1e-6, "AdamW is off by {worst:e}");
     println!("AdamW: off by {worst:.1e} at most");
+    Ok(())
+}
+
+/// Squares that were added up right behind their gradient are those that are added up later.
+fn squares(device: &Device) -> Result<()> {
+    let make = |seed: u64, n: usize| normal::normal(n, 1.0, seed << 40, DType::F32, device);
+    let mut beside = Beside::new(device)?;
+    for (rows, columns, depth) in [(3, 8, 5), (130, 136, 200), (520, 264, 136)] {
+        let operand = |seed: u64, shape: (usize, usize)| make(seed, shape.0 * shape.1)?.reshape(shape)?.to_dtype(DType::BF16);
+        let (a, b) = (operand(5, (rows, depth))?, operand(6, (depth, columns))?);
+        let (gradient, squares) = beside.new_gradient(&a, &b)?;
+        beside.join()?;
+        let [p, m, v] = [(); 3].map(|()| Tensor::zeros((rows, columns), DType::F32, device));
+        let (p, m, v) = (p?, m?, v?);
+        let norm = |squares| -> Result<f64> {
+            let parameter = adamw::Parameter { p: adamw::Master::Whole(&p), m: &m, v: &v, g: gradient.clone(), squares, value: None };
+            adamw::Batch::new(vec![parameter], device)?.clip(&step_of(1), 0.0)?.norm()
+        };
+        let exact = list(&gradient.to_dtype(DType::F32)?).iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
+        assert_eq!(norm(Some(&squares))?, norm(None)?);
+        assert!((norm(None)? / exact - 1.0).abs() < 1e-6);
+    }
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
-use voicetune::config::{Optimizer, OptimizerName, Precision, Recompute, Schedule, ScheduleName, StateType};
+use voicetune::config::{Optimizer, Precision, Recompute, Schedule, ScheduleName};
 use voicetune::dataset::batch::{Batch, Example, Part};
 use voicetune::engine::optim::AdamW;
 use voicetune::engine::sample::{Finish, Row, Sampling, generate};
@@ -162,14 +162,7 @@ fn check_ten_steps(name: &str, file: &str, adapter: Option<&str>) {
         Some(adapter) => model.load_adapter(&folder(name).join(adapter), 0.0).unwrap(),
         None => model.train_full().unwrap(),
     }
-    let config = Optimizer {
-        name: OptimizerName::Adamw,
-        learning_rate: 2e-3,
-        weight_decay: 0.01,
-        betas: [0.9, 0.999],
-        eps: 1e-8,
-        state: StateType::F32,
-    };
+    let config = Optimizer { learning_rate: 2e-3, weight_decay: 0.01, ..Default::default() };
     let cosine = Schedule { name: ScheduleName::Cosine, warmup_steps: 2 };
     let mut optimizer = AdamW::new(&config, &model).unwrap();
     let batch = Batch::pack(&expected.examples());

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::precision::Dtype;
 use super::{Outcome, json};
-use crate::config::{Lora, MemoryLimit, Optimizer, OptimizerName, Precision, Recompute, StateType};
+use crate::config::{Lora, MemoryLimit, Optimizer, Precision, Recompute};
 use crate::dataset::batch::Batch;
 use crate::engine::optim::AdamW;
 use crate::engine::pending::{self, PendingLoss, PendingStep};
@@ -249,14 +249,7 @@ fn train(args: &TrainArgs) -> Result<TrainReport> {
         None if args.seq as usize > context => bail!("--seq {} is longer than the context of {}, {context}", args.seq, args.shape.shape),
         None => vec![random_batch(&vec![args.seq as usize; args.batch.into()], vocab); args.steps.into()],
     };
-    let config = Optimizer {
-        name: OptimizerName::Adamw,
-        learning_rate: 1e-4,
-        weight_decay: 0.0,
-        betas: [0.9, 0.999],
-        eps: 1e-8,
-        state: StateType::F32,
-    };
+    let config = Optimizer::default();
     let mut optimizer = AdamW::new(&config, &model)?;
     let memory = args.memory.and_then(|gib| MemoryLimit::Gib(gib).bytes());
     let ahead = pending::ahead(&model);

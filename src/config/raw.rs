@@ -181,15 +181,15 @@ impl RawLora {
 
 impl RawOptimizer {
     fn resolve(self) -> Result<Optimizer, Fault> {
+        let of = Optimizer::default();
+        let are_shares = |betas: &[f64; 2]| betas.iter().all(share_below_one);
         Ok(Optimizer {
-            name: self.name.or(OptimizerName::Adamw),
-            learning_rate: self.learning_rate.within("optimizer.learning_rate", 1e-4, ABOVE_ZERO, above_zero)?,
-            weight_decay: self.weight_decay.within("optimizer.weight_decay", 0.0, "0 or above", not_negative)?,
-            betas: self
-                .betas
-                .within("optimizer.betas", [0.9, 0.999], "two numbers from 0 to below 1", |betas| betas.iter().all(share_below_one))?,
-            eps: self.eps.within("optimizer.eps", 1e-8, ABOVE_ZERO, above_zero)?,
-            state: self.state.or(StateType::F32),
+            name: self.name.or(of.name),
+            learning_rate: self.learning_rate.within("optimizer.learning_rate", of.learning_rate, ABOVE_ZERO, above_zero)?,
+            weight_decay: self.weight_decay.within("optimizer.weight_decay", of.weight_decay, "0 or above", not_negative)?,
+            betas: self.betas.within("optimizer.betas", of.betas, "two numbers from 0 to below 1", are_shares)?,
+            eps: self.eps.within("optimizer.eps", of.eps, ABOVE_ZERO, above_zero)?,
+            state: self.state.or(of.state),
         })
     }
 }

@@ -104,6 +104,20 @@ pub struct Optimizer {
     pub state: StateType,
 }
 
+/// What a config means that says nothing of it: PyTorch's AdamW with a tenth of its rate and no weight decay.
+impl Default for Optimizer {
+    fn default() -> Self {
+        Optimizer {
+            name: OptimizerName::Adamw,
+            learning_rate: 1e-4,
+            weight_decay: 0.0,
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+            state: StateType::F32,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OptimizerName {

@@ -241,7 +241,7 @@ mod plain {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{OptimizerName, Precision, Recompute};
+    use crate::config::{Precision, Recompute};
     use crate::dataset::batch::Batch;
     use crate::engine::loss_scale::LossScale;
     use crate::engine::spec::Spec;
@@ -253,14 +253,7 @@ mod tests {
         let mut model = Model::random(&spec, &Device::Cpu, Precision::F32, 1).unwrap();
         model.train_full().unwrap();
         model.params.loss_scale = scale;
-        let config = config::Optimizer {
-            name: OptimizerName::Adamw,
-            learning_rate: 0.01,
-            weight_decay: 0.0,
-            betas: [0.9, 0.999],
-            eps: 1e-8,
-            state: StateType::F32,
-        };
+        let config = config::Optimizer { learning_rate: 0.01, ..Default::default() };
         let optimizer = AdamW::new(&config, &model).unwrap();
         (model, optimizer)
     }
