@@ -72,9 +72,9 @@ impl Beside {
     /// Sums over the rows of x as [`pointwise::column_sums`] has them, behind all that was launched so far; they are for
     /// [`Beside::add_up`] to add up.
     pub fn column_sums(&mut self, x: &Tensor, shares: &mut Vec<Shares>) -> Result<Tensor> {
-        self.follow([x.clone()])?;
-        let (share, sums) = pointwise::column_sums_on(&self.beside.stream, x)?;
-        self.tensors.extend(share.tensors()); // they are written here, if nobody adds them up
+        let (share, sums) = Shares::of_rows(x)?;
+        self.follow(share.tensors().into_iter().chain([x.clone()]))?;
+        share.fill(&self.beside.stream, x)?;
         shares.push(share);
         Ok(sums)
     }
@@ -94,8 +94,8 @@ impl Beside {
         pointwise::add_on(&self.beside.stream, into, x)
     }
 
-    /// Lets what comes next here wait for all that was launched so far, and keeps what it works on: before the launch, since one that fails
-    /// may have launched something.
+    /// Lets what comes next here wait for all that was launched so far, and keeps what it works on: all of it must have been taken before, in
+    /// the own stream's order. Before the launch, since one that fails may have launched something.
     fn follow(&mut self, tensors: impl IntoIterator<Item = Tensor>) -> Result<()> {
         self.tensors.extend(tensors);
         self.beside.stream.join(&self.own).w()

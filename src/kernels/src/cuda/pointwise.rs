@@ -59,6 +59,25 @@ impl Shares {
         Ok((Shares { partials, totals, c }, each))
     }
 
+    /// For the sums over the rows of x (N, C), which [`Shares::fill`] begins, and what will be their totals: (C) in f32.
+    pub(super) fn of_rows(x: &Tensor) -> Result<(Self, Tensor)> {
+        let (n, c) = x.dims2()?;
+        let (share, mut sums) = Self::new(empty((n.div_ceil(ROWS).max(1), c), DType::F32, x.device())?, c)?;
+        Ok((share, sums.remove(0)))
+    }
+
+    /// Adds up each [`ROWS`] rows of the x that these are for, on any stream of its device.
+    pub(super) fn fill(&self, stream: &CudaStream, x: &Tensor) -> Result<()> {
+        let ((n, c), chunks) = (x.dims2()?, self.partials.dim(0)?);
+        let places = [address(x)?, address(&self.partials)?];
+        let v = lanes(x.dtype(), &[c], &places);
+        let grid = Grid { blocks: (c.div_ceil(32 * v), chunks), threads: 256, shared: 0 };
+        let args = [&places[..], &[n.into(), c.into(), ROWS.into()]].concat();
+        let name = format!("column_partials{}", suffix(x.dtype(), v));
+        // SAFETY: (n, c) elements are read, (chunks, c) written.
+        unsafe { launch_on::<Words>(stream, x.device(), &IMAGE, &name, grid, &[], &args) }
+    }
+
     /// Where they lie.
     pub fn device(&self) -> &Device {
         self.totals.device()
@@ -102,22 +121,8 @@ pub(super) fn add_up_on(stream: &CudaStream, shares: &[Shares]) -> Result<()> {
 
 /// Sums over the rows of x (N, C): what will be (C) in f32 once `shares` are added up.
 pub fn column_sums(x: &Tensor, shares: &mut Vec<Shares>) -> Result<Tensor> {
-    let (share, sums) = column_sums_on(own_stream(x.device())?.as_ref(), x)?;
+    let (share, sums) = Shares::of_rows(x)?;
+    share.fill(own_stream(x.device())?.as_ref(), x)?;
     shares.push(share);
     Ok(sums)
-}
-
-/// The same on any stream of its device.
-pub(super) fn column_sums_on(stream: &CudaStream, x: &Tensor) -> Result<(Shares, Tensor)> {
-    let (n, c) = x.dims2()?;
-    let chunks = n.div_ceil(ROWS).max(1);
-    let partials = empty((chunks, c), DType::F32, x.device())?;
-    let places = [address(x)?, address(&partials)?];
-    let v = lanes(x.dtype(), &[c], &places);
-    let grid = Grid { blocks: (c.div_ceil(32 * v), chunks), threads: 256, shared: 0 };
-    let args = [&places[..], &[n.into(), c.into(), ROWS.into()]].concat();
-    // SAFETY: (n, c) elements are read, (chunks, c) written.
-    unsafe { launch_on::<Words>(stream, x.device(), &IMAGE, &format!("column_partials{}", suffix(x.dtype(), v)), grid, &[], &args)? };
-    let (share, mut sums) = Shares::new(partials, c)?;
-    Ok((share, sums.remove(0)))
 }
