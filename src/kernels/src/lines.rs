@@ -8,3 +8,13 @@ const LINE: usize = 128;
 pub fn stride(columns: usize, size: usize) -> usize {
     columns.next_multiple_of(LINE / size)
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn rows_start_lines() {
+        for (columns, size, expected) in [(4096, 2, 4096), (4144, 2, 4160), (1, 2, 64), (33, 4, 64), (0, 4, 0)] {
+            assert_eq!(super::stride(columns, size), expected, "{columns} columns of {size} bytes");
+        }
+    }
+}
