@@ -7,7 +7,7 @@ use candle_core::cuda::{DeviceId, WrapErr};
 use candle_core::{DType, Device, Result, Tensor, bail};
 
 use super::attention::{Cost, tiles};
-use super::launch::{Arg, Grid, Image, TensorMap, address, empty, image, launch, launch_clusters, launch_with_values, rows};
+use super::launch::{Arg, Grid, Image, TensorMap, address, empty, image, launch, launch_clusters, launch_on, own_stream, rows};
 use crate::attention::Heads;
 
 const IMAGE: Image = image!("attention_hopper");
@@ -49,7 +49,7 @@ pub(super) fn forward(qkv: &Tensor, lengths: &[usize], heads: Heads, out: &Tenso
     let sizes: [Arg; 4] = [heads.query.into(), heads.kv.into(), heads.scale.into(), stride.into()];
     let args = [&places[..], &sizes].concat();
     // SAFETY: the tiles cover the rows of all three.
-    unsafe { launch_with_values(device, &IMAGE, &format!("hopper_forward_{d}"), grid, &[TensorMap::new(qkv)?], &args) }
+    unsafe { launch_on(own_stream(device)?.as_ref(), device, &IMAGE, &format!("hopper_forward_{d}"), grid, &[TensorMap::new(qkv)?], &args) }
 }
 
 /// Writes the gradient of qkv to `dqkv` (N, stride).
@@ -80,7 +80,7 @@ pub(super) fn backward(
     let args = [&[address(&figures)?, address(dqkv)?, address(&by_queries)?][..], &shape].concat();
     let maps = || -> Result<_> { Ok([TensorMap::new(qkv)?, TensorMap::new(dout)?]) };
     // SAFETY: the tiles cover all rows; the columns of q are written.
-    unsafe { launch_with_values(device, &IMAGE, &format!("hopper_backward_q_{d}"), grid, &maps()?, &args)? };
+    unsafe { launch_on(own_stream(device)?.as_ref(), device, &IMAGE, &format!("hopper_backward_q_{d}"), grid, &maps()?, &args)? };
 
     let (by_keys, count) = tiles(lengths, ROWS, Cost::OfKeys, device)?;
     let cluster = cluster(lengths, heads);

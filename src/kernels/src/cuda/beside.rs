@@ -7,10 +7,10 @@ use std::sync::Arc;
 use candle_core::cuda::WrapErr;
 use candle_core::cuda::cudarc::cublas::CudaBlas;
 use candle_core::cuda::cudarc::driver::{CudaEvent, CudaStream};
-use candle_core::{DType, Device, Result, Tensor, bail};
+use candle_core::{DType, Device, Result, Tensor};
 
 use super::adamw;
-use super::launch::empty;
+use super::launch::{empty, own_stream};
 use super::matmul::Lane;
 use super::pointwise::{self, Shares};
 use super::product;
@@ -37,8 +37,7 @@ impl std::fmt::Debug for Beside {
 
 impl Beside {
     pub fn new(device: &Device) -> Result<Self> {
-        let Device::Cuda(cuda) = device else { bail!("expected a CUDA device") };
-        let own = cuda.cuda_stream();
+        let own = own_stream(device)?;
         let beside = Lane::new(own.context().new_stream().w()?, device)?;
         let blas = CudaBlas::new(beside.stream.clone()).w()?;
         Ok(Beside { own, beside, blas, tensors: vec![], groups: VecDeque::new() })

@@ -6,7 +6,7 @@ use candle_core::cuda::WrapErr;
 use candle_core::cuda::cudarc::driver::{CudaEvent, CudaGraph, CudaStream, result, sys};
 use candle_core::{DType, Device, Result, Tensor, bail};
 
-use super::launch::address;
+use super::launch::{address, own_stream};
 
 /// Launches in their order, with their arguments: the memory they work on must stay where it is.
 pub struct Graph(CudaGraph);
@@ -32,7 +32,7 @@ impl Graph {
     /// # Errors
     /// Those of `launches`.
     pub fn record(device: &Device, launches: impl FnOnce() -> Result<()>) -> Result<Option<Self>> {
-        let stream = stream(device)?;
+        let stream = own_stream(device)?;
         let recorded = stream.begin_capture(sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL).and_then(|()| {
             let launched = launches();
             Ok((launched, stream.end_capture(sys::CUgraphInstantiate_flags(0))?))
@@ -72,7 +72,7 @@ impl std::fmt::Debug for Mailbox {
 
 impl Mailbox {
     pub fn new(width: usize, device: &Device) -> Result<Self> {
-        let stream = stream(device)?;
+        let stream = own_stream(device)?;
         stream.context().bind_to_thread().w()?;
         // SAFETY: freed once, in `drop`.
         let memory = unsafe { result::malloc_host(2 * width * size_of::<u32>(), 0) }.w()?.cast();
@@ -113,9 +113,4 @@ impl Drop for Mailbox {
         // SAFETY: it is `malloc_host`'s, and nobody uses it any more.
         context.record_err(unsafe { result::free_host(self.memory.cast()) });
     }
-}
-
-fn stream(device: &Device) -> Result<Arc<CudaStream>> {
-    let Device::Cuda(cuda) = device else { bail!("expected a CUDA device") };
-    Ok(cuda.cuda_stream())
 }

@@ -228,7 +228,7 @@ fn function(device: &CudaDevice, image: &Image, name: &str, shared: usize) -> Re
 /// The arguments must be those of the kernel, in order, and every address must have room for what the kernel reads and writes.
 pub(super) unsafe fn launch(device: &Device, image: &Image, name: &str, grid: Grid, args: &[Arg]) -> Result<()> {
     // SAFETY: promised by the caller.
-    unsafe { launch_with_values::<Words>(device, image, name, grid, &[], args) }
+    unsafe { launch_on::<Words>(own_stream(device)?.as_ref(), device, image, name, grid, &[], args) }
 }
 
 /// Four words that a kernel takes by value, as one structure.
@@ -281,23 +281,7 @@ impl TensorMap {
     }
 }
 
-/// [`launch`] of a kernel whose first arguments are structures, tensor maps for one.
-///
-/// # Safety
-/// As for [`launch`].
-pub(super) unsafe fn launch_with_values<V: DeviceRepr>(
-    device: &Device,
-    image: &Image,
-    name: &str,
-    grid: Grid,
-    values: &[V],
-    args: &[Arg],
-) -> Result<()> {
-    // SAFETY: promised by the caller.
-    unsafe { launch_on(own_stream(device)?.as_ref(), device, image, name, grid, values, args) }
-}
-
-/// The same on any stream of the device.
+/// Launches on any stream of the device; `values` are a kernel's first arguments where these are structures, tensor maps for one.
 ///
 /// # Safety
 /// As for [`launch`].

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::cuda::WrapErr;
 use candle_core::cuda::cudarc::driver::{CudaEvent, CudaStream, result};
-use candle_core::{DType, Device, Result, Tensor, bail};
+use candle_core::{DType, Result, Tensor, bail};
 
-use super::launch::address;
+use super::launch::{address, own_stream};
 
 /// Memory that the device writes to by itself. It is used again and again, since taking and freeing it makes the device wait.
 struct Page {
@@ -37,11 +37,10 @@ impl std::fmt::Debug for Letter {
 impl Letter {
     /// Sends a contiguous tensor in f32 or i64, behind all that was launched so far.
     pub fn send(t: &Tensor) -> Result<Self> {
-        let Device::Cuda(cuda) = t.device() else { bail!("expected a CUDA device") };
         if !matches!(t.dtype(), DType::F32 | DType::I64) {
             bail!("no letter of {:?}", t.dtype());
         }
-        let (stream, bytes) = (cuda.cuda_stream(), t.elem_count() * t.dtype().size_in_bytes());
+        let (stream, bytes) = (own_stream(t.device())?, t.elem_count() * t.dtype().size_in_bytes());
         stream.context().bind_to_thread().w()?;
         let mut pages = PAGES.lock().unwrap_or_else(PoisonError::into_inner);
         // The smallest that fits, or a short letter would take the page that the next long one needs.
